@@ -10,7 +10,7 @@
 #
 # NGINX=      the nginx binary (default: nginx on PATH, else /usr/sbin/nginx)
 # NGINX_SRC=  its source tree; not needed where Debian's nginx-dev has the
-#             same version
+#             same version (installed, or unpacked by .ci/install.sh)
 # SANITIZE=1  with AddressSanitizer and UndefinedBehaviorSanitizer
 # CC=         the compiler
 
@@ -19,6 +19,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=${1:?usage: .ci/build.sh OUT.so}
 dev=/usr/share/nginx/src
+unpacked=$root/build/deb/nginx-dev$dev
 cc=${CC:-cc}
 
 
@@ -73,6 +74,7 @@ flags_of_binary() {
 }
 
 
+[ ! -d "$unpacked" ] || dev=$unpacked
 nginx=$(find_nginx)
 version=$("$nginx" -v 2>&1 | sed -n 's/^nginx version: nginx\/\([0-9.]*\).*/\1/p')
 [ -n "$version" ] || die "$nginx does not tell its version"
@@ -89,17 +91,17 @@ if [ -n "${NGINX_SRC:-}" ]; then
     fi
 
 elif [ -f "$dev/src/core/nginx.h" ] \
-     && [ "$(version_of_tree $dev)" = "$version" ]
+     && [ "$(version_of_tree "$dev")" = "$version" ]
 then
     src=$dev
     # shellcheck disable=SC1091
-    . $dev/conf_flags
+    . "$dev/conf_flags"
     flags=("${NGX_CONF_FLAGS[@]}")
 
 else
     die "$nginx is version $version; name a source tree of that version" \
         "with NGINX_SRC= (Debian's nginx-dev here:" \
-        "$(version_of_tree $dev 2>/dev/null || echo none))"
+        "$(version_of_tree "$dev" 2>/dev/null || echo none))"
 fi
 
 if [ "$(version_of_tree "$src")" != "$version" ]; then
