@@ -119,6 +119,10 @@ if [ "${SANITIZE:-}" = 1 ]; then
     ld_opt="-fsanitize=address,undefined"
 fi
 
+if [ "$cc" != cc ]; then
+    form=$form-$(basename "$cc")
+fi
+
 cc_opt="$cc_opt ${CFLAGS:-}"
 
 # configure again only when one of these changes

@@ -1,0 +1,211 @@
+#!/bin/bash
+#
+# Copyright (C) the ngx_http_oci_module authors
+#
+# Builds an nginx from the source package of Debian, with the module in it
+# or beside it, and prints nothing but what it does.
+#
+# usage: .ci/nginx.sh debug    build/debug/nginx: this system's version, the
+#                              module inside, every allocation of a pool on
+#                              its own, under AddressSanitizer and UBSan
+#        .ci/nginx.sh newest   build/newest/nginx and ngx_http_oci_module.so:
+#                              the newest version in Debian's archive
+#
+# NGINX_SUITE=  the suite for `newest` (default sid)
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+what=${1:?usage: .ci/nginx.sh debug|newest}
+log=$root/build/log/nginx-$what.log
+mkdir -p "$root/build/log"
+
+here=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
+
+
+die() {
+    echo "nginx: $*" >&2
+    exit 1
+}
+
+
+case $what in
+debug)  suite=$here ;;
+newest) suite=${NGINX_SUITE:-sid} ;;
+*)      die "usage: .ci/nginx.sh debug|newest" ;;
+esac
+
+
+# The mirror that this machine takes its own packages from.
+
+mirror() {
+    local uri
+
+    uri=$(apt-get indextargets --format '$(ORIGIN) $(SUITE) $(REPO_URI)' \
+              'Created-By: Packages' 2>/dev/null \
+          | awk '$1 == "Debian" && $2 !~ /security|updates|backports/ \
+                 { print $3; exit }')
+
+    if [ -z "$uri" ]; then
+        uri=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
+                  2>/dev/null \
+              | sed -n 's/^deb \(\[[^]]*\] \)\?\([^ ]*\/debian\/\?\) .*/\2/p' \
+              | head -n 1)
+    fi
+
+    if [ -z "$uri" ]; then
+        uri=$(sed -n 's/^URIs: *\([^ ]*\/debian\/\?\).*/\1/p' \
+                  /etc/apt/sources.list.d/*.sources 2>/dev/null | head -n 1)
+    fi
+
+    [ -n "$uri" ] || die "no Debian mirror in the sources of apt"
+    echo "${uri%/}"
+}
+
+
+# Sets $tarball to the upstream tarball of nginx in $suite.  apt runs over
+# folders of its own: the machine's lists stay as they are.  Only the orig
+# tarball is needed, so a failure to fetch the package's other parts is none.
+
+fetch() {
+    local dir=$root/build/source/$suite apt i
+
+    tarball=$(ls "$dir"/nginx_*.orig.tar.* 2>/dev/null \
+              | grep -v '\.asc$' | sort -V | tail -n 1 || true)
+    [ -z "$tarball" ] || return 0
+
+    mkdir -p "$dir"/apt/{lists,cache,parts}/partial
+    echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+         "$(mirror) $suite main" > "$dir/apt/sources.list"
+
+    apt=(apt-get -q -o Acquire::Retries=5 -o APT::Sandbox::User=root
+         -o "Dir::Etc::SourceList=$dir/apt/sources.list"
+         -o "Dir::Etc::SourceParts=$dir/apt/parts"
+         -o "Dir::State::Lists=$dir/apt/lists"
+         -o "Dir::Cache=$dir/apt/cache")
+
+    for i in 1 2 3; do
+        echo "nginx: fetching the source of $suite (try $i)"
+        "${apt[@]}" update >> "$log" 2>&1 || continue
+        (cd "$dir" && "${apt[@]}" source --download-only nginx) \
+            >> "$log" 2>&1 || true
+        tarball=$(ls "$dir"/nginx_*.orig.tar.* 2>/dev/null \
+                  | grep -v '\.asc$' | sort -V | tail -n 1 || true)
+        [ -z "$tarball" ] || return 0
+    done
+
+    die "no upstream tarball of nginx from $suite, see $log"
+}
+
+
+# Unpacks $tarball into $src.
+
+unpack() {
+    src=$root/build/source/$suite/$(basename "$tarball" \
+          | sed 's/\.orig\.tar\..*//; s/_/-/')
+
+    if [ ! -f "$src/.done" ]; then
+        rm -rf "$src"
+        mkdir -p "$src"
+        tar -xf "$tarball" -C "$src" --strip-components=1
+        touch "$src/.done"
+    fi
+
+    version=$(sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' \
+              "$src/src/core/nginx.h")
+}
+
+
+common=(--with-threads --with-debug --with-http_ssl_module
+        --with-http_v2_module --with-http_realip_module
+        --with-http_auth_request_module --with-http_dav_module
+        --with-http_sub_module --with-http_addition_module
+        --with-http_gunzip_module --with-http_gzip_static_module
+        --with-http_secure_link_module --with-http_slice_module
+        --with-http_stub_status_module --with-pcre-jit)
+
+
+# configure_and_make DIR MAKE-TARGETS... -- CONFIGURE-ARGUMENTS...; again
+# only when something of it changed
+
+configure_and_make() {
+    local dir=$1 targets=() key
+    shift
+
+    while [ "$1" != -- ]; do
+        targets+=("$1")
+        shift
+    done
+
+    shift
+    key=$({ echo "$version" "$@"; cat "$root/config"
+            cd "$root" && find src -name '*.[ch]' | LC_ALL=C sort
+          } | sha256sum)
+
+    if [ "$(cat "$dir/tree/.configured" 2>/dev/null)" != "$key" ]; then
+        echo "nginx: configuring $version ($what)"
+        rm -rf "$dir"
+        mkdir -p "$dir/tree"
+        cp -r "$src/." "$dir/tree/"
+        (cd "$dir/tree" && ASAN_OPTIONS=detect_leaks=0 ./configure "$@") \
+            > "$log" 2>&1 \
+            || { tail -n 20 "$log" >&2; die "configure failed, see $log"; }
+        echo "$key" > "$dir/tree/.configured"
+    fi
+
+    echo "nginx: making $version ($what)"
+    ASAN_OPTIONS=detect_leaks=0 nice make -s -C "$dir/tree" \
+        -f objs/Makefile -j "$(nproc)" "${targets[@]}" >> "$log" 2>&1 \
+        || { tail -n 40 "$log" >&2; die "make failed, see $log"; }
+}
+
+
+# nginx's own sources compare and copy empty strings at NULL, and read
+# integers at any address; the module's rooms below are held to the full set
+# in the unit tests.
+
+debug() {
+    local dir=$root/build/debug san
+
+    san="-fsanitize=address,undefined -fno-omit-frame-pointer"
+    san="$san -fno-sanitize=alignment,nonnull-attribute,pointer-overflow"
+    san="$san -fno-sanitize=function -fno-sanitize-recover=undefined"
+
+    if ! echo 'int main(void) { return 0; }' \
+         | cc -x c -fno-sanitize=function -o /dev/null - 2>/dev/null
+    then
+        san=${san/-fno-sanitize=function /}
+    fi
+
+    configure_and_make "$dir" binary -- "${common[@]}" \
+        --with-cc-opt="-g -O1 -DNGX_DEBUG_PALLOC=1 $san" \
+        --with-ld-opt="$san" --add-module="$root"
+
+    ln -sf tree/objs/nginx "$dir/nginx"
+    "$dir/nginx" -v
+}
+
+
+newest() {
+    local dir=$root/build/newest
+
+    configure_and_make "$dir" binary modules -- "${common[@]}" \
+        --with-compat --with-http_v3_module \
+        --with-cc-opt="-g -O2 -fPIC" --add-dynamic-module="$root"
+
+    if grep -q 'warning:' "$log"; then
+        grep 'warning:' "$log"
+        die "warnings, see $log"
+    fi
+
+    ln -sf tree/objs/nginx "$dir/nginx"
+    ln -sf tree/objs/ngx_http_oci_module.so "$dir/ngx_http_oci_module.so"
+    "$dir/nginx" -v
+}
+
+
+exec 9> "$root/build/lock.$what"
+flock 9
+fetch
+unpack
+"$what"
