@@ -12,6 +12,7 @@
 #                              the newest version in Debian's archive
 #
 # NGINX_SUITE=  the suite for `newest` (default sid)
+# NGINX_TREE=   a source tree of nginx to take instead
 
 set -euo pipefail
 
@@ -84,17 +85,26 @@ fetch() {
          -o "Dir::State::Lists=$dir/apt/lists"
          -o "Dir::Cache=$dir/apt/cache")
 
+    echo "nginx: fetching the source of $suite"
+
     for i in 1 2 3; do
-        echo "nginx: fetching the source of $suite (try $i)"
-        "${apt[@]}" update >> "$log" 2>&1 || continue
-        (cd "$dir" && "${apt[@]}" source --download-only nginx) \
-            >> "$log" 2>&1 || true
-        tarball=$(ls "$dir"/nginx_*.orig.tar.* 2>/dev/null \
-                  | grep -v '\.asc$' | sort -V | tail -n 1 || true)
-        [ -z "$tarball" ] || return 0
+        ! "${apt[@]}" update >> "$log" 2>&1 || break
+        [ "$i" != 3 ] || die "apt-get update for $suite failed, see $log"
     done
 
-    die "no upstream tarball of nginx from $suite, see $log"
+    (cd "$dir" && "${apt[@]}" source --download-only nginx) \
+        >> "$log" 2>&1 || true
+    tarball=$(ls "$dir"/nginx_*.orig.tar.* 2>/dev/null \
+              | grep -v '\.asc$' | sort -V | tail -n 1 || true)
+    [ -z "$tarball" ] || return 0
+
+    die "the archive did not give the upstream tarball of nginx in $suite," \
+        "see $log; a tree of it can be named with NGINX_TREE="
+}
+
+
+version_of() {
+    sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' "$1/src/core/nginx.h"
 }
 
 
@@ -111,8 +121,7 @@ unpack() {
         touch "$src/.done"
     fi
 
-    version=$(sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' \
-              "$src/src/core/nginx.h")
+    version=$(version_of "$src")
 }
 
 
@@ -129,7 +138,7 @@ common=(--with-threads --with-debug --with-http_ssl_module
 # only when something of it changed
 
 configure_and_make() {
-    local dir=$1 targets=() key
+    local dir=$1 targets=() key conf
     shift
 
     while [ "$1" != -- ]; do
@@ -147,7 +156,9 @@ configure_and_make() {
         rm -rf "$dir"
         mkdir -p "$dir/tree"
         cp -r "$src/." "$dir/tree/"
-        (cd "$dir/tree" && ASAN_OPTIONS=detect_leaks=0 ./configure "$@") \
+        conf=./configure
+        [ -f "$dir/tree/configure" ] || conf=auto/configure
+        (cd "$dir/tree" && ASAN_OPTIONS=detect_leaks=0 "$conf" "$@") \
             > "$log" 2>&1 \
             || { tail -n 20 "$log" >&2; die "configure failed, see $log"; }
         echo "$key" > "$dir/tree/.configured"
@@ -206,6 +217,13 @@ newest() {
 
 exec 9> "$root/build/lock.$what"
 flock 9
-fetch
-unpack
+
+if [ -n "${NGINX_TREE:-}" ]; then
+    src=$(cd "$NGINX_TREE" && pwd)
+    version=$(version_of "$src")
+else
+    fetch
+    unpack
+fi
+
 "$what"

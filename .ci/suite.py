@@ -1,0 +1,189 @@
+"""Runs the suite stage by stage, adds up, and ends with one line:
+'N passed, N failed'.
+
+usage: suite.py test|debug|newest [STAGE...]
+
+Every stage runs, whatever the ones before it found; only a build that
+fails ends the run.  Each leaves build/log/STAGE.log.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOGS = os.path.join(ROOT, "build", "log")
+PYTEST = ["/usr/bin/python3", "-m", "pytest", "t"]
+MODULE = "build/ngx_http_oci_module.so"
+ASAN_MODULE = "build/asan/ngx_http_oci_module.so"
+
+PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed"
+                   r"(?:, \d+ skipped)?$", re.M)
+# pytest's closing line, with or without its rules of '='
+CLOSING = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [0-9.]+s\b.*$",
+                     re.M)
+
+
+class Stage:
+    """One command.  fatal: what follows is worth nothing without it."""
+
+    def __init__(self, name, command, env=None, limit=900, fatal=False):
+        self.name = name
+        self.command = command
+        self.env = env or {}
+        self.limit = limit
+        self.fatal = fatal
+
+    def run(self):
+        print("==== %s: %s" % (self.name, " ".join(self.command)),
+              flush=True)
+        env = dict(os.environ, **self.env)
+        start = time.monotonic()
+        log = os.path.join(LOGS, self.name + ".log")
+        with open(log, "wb") as out:
+            proc = subprocess.Popen(
+                self.command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True)
+            signal.signal(signal.SIGALRM, lambda *_: end(proc))
+            signal.alarm(self.limit)
+            try:
+                for line in proc.stdout:
+                    out.write(line)
+                    sys.stdout.buffer.write(line)
+                    sys.stdout.flush()
+                code = proc.wait()
+            except BaseException:
+                end(proc)
+                raise
+            finally:
+                signal.alarm(0)
+        took = time.monotonic() - start
+        with open(log, encoding="utf-8", errors="replace") as f:
+            passed, failed = count(f.read())
+        if took >= self.limit:
+            print("suite: %s ran into its limit of %d s"
+                  % (self.name, self.limit))
+        if code != 0 and failed == 0:
+            failed = 1
+        if code == 0 and passed + failed == 0:
+            passed = 1
+        print("==== %s: %d passed, %d failed in %.0f s"
+              % (self.name, passed, failed, took), flush=True)
+        return passed, failed, took
+
+
+def end(proc):
+    """Ends a stage and what it started: it is a session of its own."""
+    try:
+        os.killpg(proc.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    try:
+        proc.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(proc.pid, signal.SIGKILL)
+
+
+def count(text):
+    """The last closing line of the output: (passed, failed)."""
+    found = []
+    for m in PLAIN.finditer(text):
+        found.append((m.start(), int(m.group(1)), int(m.group(2))))
+    for m in CLOSING.finditer(text):
+        words = dict((w, int(n)) for n, w in
+                     re.findall(r"(\d+) ([a-z]+)", m.group(1)))
+        found.append((m.start(), words.get("passed", 0),
+                      words.get("failed", 0) + words.get("error", 0)
+                      + words.get("errors", 0)))
+    return max(found)[1:] if found else (0, 0)
+
+
+def library(name):
+    """The path of a library of the compiler."""
+    path = subprocess.run(["gcc", "-print-file-name=" + name], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.strip()
+    return os.path.realpath(path)
+
+
+def make(*args):
+    return ["make", "--no-print-directory"] + list(args)
+
+
+def program(name):
+    """t/NAME/run as a stage's command."""
+    return [os.path.join("t", name, "run")]
+
+
+def test():
+    quick = {"QUICK": "1"}
+    asan = {"OCI_MODULE": ASAN_MODULE, "OCI_PRELOAD": library("libasan.so")}
+    return [
+        Stage("build", make("build", "SANITIZE="), fatal=True),
+        Stage("unit", make("-s", "-j2", "unit", "SANITIZE=")),
+        Stage("unit-asan", make("-s", "-j2", "unit", "SANITIZE=1")),
+        Stage("fuzz", make("-s", "-j2", "fuzz", "SECONDS_EACH=5")),
+        Stage("http", PYTEST),
+        Stage("conformance", program("conformance"), quick),
+        Stage("build-asan", make("build", "SANITIZE=1")),
+        Stage("http-asan", PYTEST + ["-m", "smoke"], asan),
+        Stage("http-valgrind", PYTEST + ["-m", "valgrind"],
+              {"OCI_VALGRIND": "1"}),
+        Stage("interop", program("interop"), quick),
+        Stage("bench", program("bench"), quick),
+        Stage("soak", program("soak"), quick),
+        Stage("mutants", program("mutants"), quick),
+    ]
+
+
+def debug():
+    nginx = os.path.join(ROOT, "build/debug/nginx")
+    return [
+        Stage("debug-nginx", [".ci/nginx.sh", "debug"], fatal=True),
+        Stage("debug-http", PYTEST,
+              {"OCI_NGINX": nginx, "OCI_NGINX_NO_LOAD": "1"}, limit=3600),
+    ]
+
+
+def newest():
+    nginx = os.path.join(ROOT, "build/newest/nginx")
+    module = os.path.join(ROOT, "build/newest/ngx_http_oci_module.so")
+    return [
+        Stage("newest-nginx", [".ci/nginx.sh", "newest"], fatal=True),
+        Stage("newest-http", PYTEST,
+              {"OCI_NGINX": nginx, "OCI_MODULE": module}, limit=1800),
+    ]
+
+
+def main():
+    kinds = {"test": test, "debug": debug, "newest": newest}
+    if len(sys.argv) < 2 or sys.argv[1] not in kinds:
+        sys.exit(__doc__)
+    os.chdir(ROOT)
+    os.makedirs(LOGS, exist_ok=True)
+    stages = kinds[sys.argv[1]]()
+    names = sys.argv[2:]
+    if names:
+        unknown = set(names) - set(s.name for s in stages)
+        if unknown:
+            sys.exit("suite: no stage " + ", ".join(sorted(unknown)))
+        stages = [s for s in stages if s.name in names]
+    rows = []
+    for stage in stages:
+        rows.append((stage.name,) + stage.run())
+        if stage.fatal and rows[-1][2]:
+            break
+    print("\n%-16s %8s %8s %8s" % ("stage", "passed", "failed", "seconds"))
+    for row in rows:
+        print("%-16s %8d %8d %8.0f" % row)
+    passed = sum(r[1] for r in rows)
+    failed = sum(r[2] for r in rows)
+    print("\n%d passed, %d failed" % (passed, failed), flush=True)
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
