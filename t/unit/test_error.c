@@ -290,7 +290,21 @@ test_cut(void **state)
                               "\"message\":\"m\",\"detail\":\"\"}]}\n"));
     json_decref(root);
 
+    /* an escape that begins at each place in front of the limit */
+
+    for (i = 0; i < sizeof(kinds); i++) {
+        for (len = 0; len < 12; len++) {
+            memset(detail, kinds[i], sizeof(detail));
+            memset(detail, 'x', len);
+
+            e = body(OCI_ERR_DENIED, "m", detail, sizeof(detail), 1, &root);
+            json_decref(root);
+        }
+    }
+
     /* a message too long leaves room for a detail */
+
+    memset(detail, 'x', sizeof(detail));
 
     for (i = 0; i < sizeof(kinds); i++) {
         for (len = 0; len < sizeof(message); len += 7) {
