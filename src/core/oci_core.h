@@ -44,7 +44,8 @@ typedef struct {
 
 #define oci_string(s)     { sizeof(s) - 1, (u_char *) s }
 #define oci_str_eq(s, lit)                                                    \
-    ((s)->len == sizeof(lit) - 1 && memcmp((s)->data, lit, sizeof(lit) - 1) == 0)
+    ((s)->len == sizeof(lit) - 1                                              \
+     && memcmp((s)->data, lit, sizeof(lit) - 1) == 0)
 
 
 #endif /* _OCI_CORE_H_INCLUDED_ */

@@ -9,6 +9,8 @@
 #if (defined __x86_64__ && defined __GNUC__)
 #include <nmmintrin.h>
 #define OCI_HAVE_SSE42  1
+#else
+#define OCI_HAVE_SSE42  0
 #endif
 
 

@@ -34,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned   i;
     uint32_t   crc;
 
-    p = malloc(size ? size : 1);
+    p = calloc(1, size ? size : 1);
     state = malloc(OCI_HASH_STATE_SIZE);
     check(p != NULL && state != NULL);
 

@@ -165,7 +165,7 @@ test_malformed(void **state)
         "bytes=5-6 7-8", "bytes=5-6,x", "bytes=x,5-6", "bytes=5-6,-",
         "bytes=5-6,7-6", "bytes=7-6,5-6", "bytes=5-6\n", "=0-5",
         "bytes 0-5", "bytes:0-5", "garbage", "bytes=5-6\x0b",
-        "bytes=\xc2\xa0" "5-6"
+        "bytes=\xc2\xa0-6"
     };
 
     (void) state;
