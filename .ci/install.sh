@@ -83,7 +83,8 @@ want_one() {
 
     fuzz)
         want_one unit
-        want clang libclang-rt-14-dev
+        want clang
+        want_clang_runtime
         ;;
 
     check)
@@ -138,18 +139,30 @@ want_one() {
 }
 
 
-# The number in the name of clang's runtime package is the compiler's.
+# The number in the name of clang's runtime package is the compiler's; it is
+# known once apt's lists are there.
 
-fix_clang() {
+want_clang_runtime() {
+    local version
+
+    version=$(clang -dumpversion 2>/dev/null | cut -d . -f 1 || true)
+
+    if [ -n "$version" ]; then
+        want "libclang-rt-$version-dev"
+    else
+        install+=(libclang-rt-N-dev)
+    fi
+}
+
+
+name_clang_runtime() {
     local i version
 
+    version=$(apt-cache depends clang \
+              | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+
     for i in "${!install[@]}"; do
-        if [ "${install[$i]}" = libclang-rt-14-dev ]; then
-            version=$(apt-cache depends clang 2>/dev/null \
-                      | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' \
-                      | head -n 1)
-            [ -z "$version" ] || install[i]=libclang-rt-$version-dev
-        fi
+        install[i]=${install[$i]/libclang-rt-N-dev/libclang-rt-$version-dev}
     done
 }
 
@@ -272,9 +285,9 @@ exec 8> "$root/build/lock.apt"
 flock 8
 
 if [ ${#install[@]} -gt 0 ]; then
-    echo "install: ${install[*]}"
     retry apt update || die "apt-get update failed, see $log"
-    fix_clang
+    name_clang_runtime
+    echo "install: ${install[*]}"
     no_services
     retry apt install --no-install-recommends "${install[@]}" \
         || die "apt-get install failed, see $log"
