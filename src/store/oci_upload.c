@@ -1,0 +1,518 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * Upload sessions: what their owner does.
+ */
+
+
+#include "oci_upload.h"
+#include "oci_upload_state.h"
+#include "oci_blob.h"
+#include "oci_copy.h"
+#include "oci_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+
+#define OCI_UPLOAD_WAITS     5000               /* of a millisecond each */
+#define OCI_UPLOAD_FLUSH     (8 * 1024 * 1024)
+
+
+static int oci_upload_enter(oci_upload_t *u);
+static int oci_upload_check(const oci_upload_t *u);
+static void oci_upload_leave(oci_upload_t *u);
+static int oci_upload_pwrite(oci_upload_t *u, const u_char *data, size_t len);
+static int oci_upload_sync(oci_upload_t *u);
+static void oci_upload_lost(oci_upload_t *u);
+static int oci_upload_store(oci_upload_t *u, unsigned synced);
+static int oci_upload_seal(oci_upload_t *u);
+static int oci_upload_verify(oci_upload_t *u, const oci_digest_t *d);
+static int oci_upload_cut(oci_upload_t *u, int64_t size);
+
+
+int
+oci_upload_write(oci_upload_t *u, const u_char *data, size_t len,
+    unsigned keep)
+{
+    int            rc;
+    off_t          flush;
+    oci_upload_t   before;
+    oci_failure_t  failure;
+
+    rc = oci_upload_enter(u);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    if (u->sealed) {
+        oci_upload_leave(u);
+        errno = EPERM;
+        return oci_fail("write to a sealed upload", u->id);
+    }
+
+    before = *u;
+
+    if (oci_upload_pwrite(u, data, len) != OCI_OK) {
+        goto failed;
+    }
+
+    oci_hash_update(&u->hash, data, len);
+    u->offset += (int64_t) len;
+
+    if (u->offset - u->mark >= OCI_UPLOAD_SYNC_SIZE) {
+
+        if (u->store->durable && oci_upload_sync(u) != OCI_OK) {
+
+            /* nobody knows what of the bytes since the last sync is there */
+
+            *u = before;
+            oci_upload_lost(u);
+            oci_upload_leave(u);
+            return OCI_ERROR;
+        }
+
+        u->mark = u->offset;
+
+        if (keep && oci_upload_store(u, u->store->durable) != OCI_OK) {
+            goto failed;
+        }
+
+    } else if (u->store->durable
+               && u->offset / OCI_UPLOAD_FLUSH
+                  != before.offset / OCI_UPLOAD_FLUSH)
+    {
+        /* so that the next sync finds little left to do; a hint only */
+
+        flush = before.offset - before.offset % OCI_UPLOAD_FLUSH;
+
+        (void) sync_file_range(u->fd, flush, u->offset - flush,
+                               SYNC_FILE_RANGE_WRITE);
+    }
+
+    oci_upload_leave(u);
+
+    return OCI_OK;
+
+failed:
+
+    *u = before;
+    failure = *oci_failure();
+
+    /* whether it is cut or not: what is beyond the offset never counts */
+
+    (void) oci_upload_cut(u, u->offset);
+    oci_upload_leave(u);
+
+    errno = failure.err;
+
+    return oci_fail(failure.op, failure.path);
+}
+
+
+int
+oci_upload_save(oci_upload_t *u)
+{
+    int  rc;
+
+    rc = oci_upload_enter(u);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    rc = oci_upload_store(u, 0);
+
+    oci_upload_leave(u);
+
+    return rc;
+}
+
+
+int
+oci_upload_rollback(oci_upload_t *u)
+{
+    int  rc;
+
+    rc = oci_upload_enter(u);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    u->offset = u->start;
+    u->hash = u->start_hash;
+
+    if (u->synced > u->start) {
+        u->synced = u->start;
+        u->synced_hash = u->start_hash;
+    }
+
+    if (u->mark > u->start) {
+        u->mark = u->start;
+    }
+
+    rc = oci_upload_store(u, 0);
+
+    /* the state no longer counts what goes now */
+
+    if (rc == OCI_OK && !u->sealed) {
+        rc = oci_upload_cut(u, u->offset);
+    }
+
+    oci_upload_leave(u);
+
+    return rc;
+}
+
+
+int
+oci_upload_commit(oci_upload_t *u, const oci_repo_t *r, const oci_digest_t *d)
+{
+    int            rc;
+    char           path[OCI_PATH_MAX];
+    oci_failure_t  failure;
+
+    rc = oci_upload_enter(u);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    rc = oci_upload_verify(u, d);
+
+    if (rc == OCI_MISMATCH) {
+        (void) oci_upload_unlink(u->store, u->id);
+        oci_upload_close(u);
+        return OCI_MISMATCH;
+    }
+
+    if (rc == OCI_OK) {
+        rc = oci_upload_seal(u);
+    }
+
+    if (rc == OCI_OK) {
+        oci_path_upload(path, u->store, u->id, "data");
+
+        rc = oci_blob_link(u->store, r, d, path, u->offset);
+
+        if (rc == OCI_MISMATCH) {
+
+            /* the fault is the store's, not the client's */
+
+            errno = EBADMSG;
+            rc = oci_fail("blob of another size", path);
+        }
+    }
+
+    if (rc != OCI_OK) {
+
+        /* the session stays, with all that came in */
+
+        failure = *oci_failure();
+        (void) oci_upload_store(u, 0);
+        oci_upload_leave(u);
+
+        errno = failure.err;
+        return oci_fail(failure.op, failure.path);
+    }
+
+    /* should this fail, the session expires */
+
+    (void) oci_upload_unlink(u->store, u->id);
+    oci_upload_close(u);
+
+    return OCI_OK;
+}
+
+
+int
+oci_upload_remove(oci_upload_t *u)
+{
+    int  rc;
+
+    rc = oci_upload_enter(u);
+
+    if (rc == OCI_OK) {
+        rc = oci_upload_unlink(u->store, u->id);
+
+    } else if (rc == OCI_NOT_FOUND) {
+        rc = OCI_OK;
+    }
+
+    oci_upload_close(u);
+
+    return rc;
+}
+
+
+/*
+ * Takes byte 0 and sees that the session is still ours.  Who else takes
+ * that byte holds it for a few calls only, or has taken the session over.
+ */
+
+static int
+oci_upload_enter(oci_upload_t *u)
+{
+    int              rc;
+    unsigned         wait;
+    struct timespec  ms;
+
+    if (!u->owned || u->fd == -1) {
+        return OCI_CONFLICT;
+    }
+
+    for (wait = 0; wait < OCI_UPLOAD_WAITS; wait++) {
+        rc = oci_lock_byte(u->fd, 0);
+
+        if (rc == OCI_ERROR) {
+            return OCI_ERROR;
+        }
+
+        if (rc == OCI_OK) {
+            rc = oci_upload_check(u);
+
+            if (rc != OCI_OK) {
+                oci_upload_leave(u);
+            }
+
+            return rc;
+        }
+
+        rc = oci_upload_check(u);
+
+        if (rc != OCI_OK) {
+            return rc;
+        }
+
+        ms.tv_sec = 0;
+        ms.tv_nsec = 1000000;
+        (void) nanosleep(&ms, NULL);
+    }
+
+    errno = EAGAIN;
+
+    return oci_fail("upload lock", u->id);
+}
+
+
+static int
+oci_upload_check(const oci_upload_t *u)
+{
+    int       rc;
+    uint64_t  owner;
+
+    rc = oci_upload_state_owner(&owner, u->store, u->id);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    return (owner == u->owner) ? OCI_OK : OCI_CONFLICT;
+}
+
+
+static void
+oci_upload_leave(oci_upload_t *u)
+{
+    oci_unlock_byte(u->fd, 0);
+}
+
+
+static int
+oci_upload_pwrite(oci_upload_t *u, const u_char *data, size_t len)
+{
+    off_t    offset;
+    ssize_t  n;
+
+    offset = u->offset;
+
+    while (len) {
+        n = pwrite(u->fd, data, len, offset);
+
+        if (n == -1) {
+            if (errno == EINTR) {
+                continue;
+            }
+
+            return oci_fail("pwrite()", u->id);
+        }
+
+        data += n;
+        len -= (size_t) n;
+        offset += n;
+    }
+
+    return OCI_OK;
+}
+
+
+static int
+oci_upload_sync(oci_upload_t *u)
+{
+    if (fdatasync(u->fd) == -1) {
+        return oci_fail("fdatasync()", u->id);
+    }
+
+    u->synced = u->offset;
+    u->synced_hash = u->hash;
+
+    return OCI_OK;
+}
+
+
+/*
+ * A sync failed: the pages may be dropped and clean now, and a later sync
+ * would not tell.  Only what was synced before counts; if not even that can
+ * be written down, the session ends.
+ */
+
+static void
+oci_upload_lost(oci_upload_t *u)
+{
+    char           path[OCI_PATH_MAX];
+    oci_failure_t  failure;
+
+    failure = *oci_failure();
+
+    u->offset = u->synced;
+    u->hash = u->synced_hash;
+    u->mark = u->synced;
+
+    if (u->start > u->synced) {
+        u->start = u->synced;
+        u->start_hash = u->synced_hash;
+    }
+
+    if (oci_upload_store(u, 0) != OCI_OK) {
+        oci_path_upload(path, u->store, u->id, "state");
+        (void) unlink(path);
+    }
+
+    if (!u->sealed) {
+        (void) oci_upload_cut(u, u->offset);
+    }
+
+    errno = failure.err;
+    (void) oci_fail(failure.op, failure.path);
+}
+
+
+/* writes the state anew; whose session it is stands in the old one */
+
+static int
+oci_upload_store(oci_upload_t *u, unsigned synced)
+{
+    int                 rc;
+    unsigned            first;
+    char                path[OCI_PATH_MAX];
+    oci_upload_state_t  st;
+
+    rc = oci_upload_state_load(&st, u->store, u->id);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    if (strcmp(u->store->boot_id, OCI_BOOT_UNKNOWN) == 0
+        && u->synced != u->offset && oci_upload_sync(u) != OCI_OK)
+    {
+        return OCI_ERROR;
+    }
+
+    first = (st.synced == 0);
+
+    st.owner = u->owner;
+    st.offset = u->offset;
+    st.synced = u->synced;
+    st.hash = u->hash;
+    st.synced_hash = u->synced_hash;
+
+    if (oci_upload_state_save(&st, u->store, u->id, synced) != OCI_OK) {
+        return OCI_ERROR;
+    }
+
+    if (synced && first) {
+        oci_path_uploads(path, u->store);
+        return oci_dir_sync(u->store, path);
+    }
+
+    return OCI_OK;
+}
+
+
+static int
+oci_upload_verify(oci_upload_t *u, const oci_digest_t *d)
+{
+    oci_hash_t    hash;
+    oci_digest_t  have;
+
+    if (d->alg == u->alg) {
+        oci_hash_digest(&u->hash, &have);
+
+    } else {
+        oci_hash_init(&hash, d->alg);
+
+        if (oci_copy_hash(u->fd, u->offset, &hash, u->id) != OCI_OK) {
+            return OCI_ERROR;
+        }
+
+        oci_hash_digest(&hash, &have);
+    }
+
+    return oci_digest_equal(&have, d) ? OCI_OK : OCI_MISMATCH;
+}
+
+
+/* from here on the data may get further names: its bytes are final */
+
+static int
+oci_upload_seal(oci_upload_t *u)
+{
+    struct stat  sb;
+
+    if (fstat(u->fd, &sb) == -1) {
+        return oci_fail("fstat()", u->id);
+    }
+
+    if (sb.st_size < u->offset) {
+        errno = EBADMSG;
+        return oci_fail("upload data cut short", u->id);
+    }
+
+    if (!u->sealed && sb.st_size > u->offset
+        && oci_upload_cut(u, u->offset) != OCI_OK)
+    {
+        return OCI_ERROR;
+    }
+
+    if (fchmod(u->fd, 0444) == -1) {
+        return oci_fail("fchmod()", u->id);
+    }
+
+    if (u->store->durable && fsync(u->fd) == -1) {
+        (void) oci_fail("fsync()", u->id);
+        oci_upload_lost(u);
+        return OCI_ERROR;
+    }
+
+    u->sealed = 1;
+
+    return OCI_OK;
+}
+
+
+static int
+oci_upload_cut(oci_upload_t *u, int64_t size)
+{
+    if (ftruncate(u->fd, size) == -1) {
+        return oci_fail("ftruncate()", u->id);
+    }
+
+    return OCI_OK;
+}
