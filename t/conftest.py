@@ -1,0 +1,97 @@
+"""Fixtures: a shared server for each file, a factory for the special ones."""
+
+import os
+import re
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import nginx as ngx    # noqa: E402
+import raw as rawlib   # noqa: E402
+from oci import Client  # noqa: E402
+
+_count = [0]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Figures mean nothing under a sanitizer: such tests are not chosen."""
+    if not (ngx.VALGRIND or ngx.PRELOAD):
+        return
+    gone = [i for i in items if i.get_closest_marker("native")]
+    config.hook.pytest_deselected(items=gone)
+    items[:] = [i for i in items if i not in gone]
+
+
+def _client(server, base=None, **kw):
+    c = Client(base or server.url, **kw)
+    c.nginx = server
+    server.on_stop.append(c.close)
+    return c
+
+
+@pytest.fixture(scope="module")
+def server(request):
+    """One nginx for the tests of a file; SERVER in it holds the knobs."""
+    n = ngx.Nginx(**getattr(request.module, "SERVER", {}))
+    yield n
+    rawlib.close_all()
+    n.stop()
+
+
+@pytest.fixture(scope="module")
+def reg(server):
+    return _client(server)
+
+
+@pytest.fixture
+def raw(server):
+    """Opens raw connections to the shared server."""
+    return lambda **kw: rawlib.Raw(server.addr, **kw)
+
+
+@pytest.fixture
+def factory():
+    """Starts servers with knobs of their own."""
+    made = []
+
+    def make(**knobs):
+        files = knobs.pop("files", {})
+        start = knobs.pop("start", True)
+        n = ngx.Nginx(start=False, **knobs)
+        made.append(n)
+        for name, text in files.items():
+            n.file(name, text)
+        if start:
+            n.start()
+        n.client = lambda base=None, **kw: _client(n, base, **kw)
+        return n
+
+    yield make
+    rawlib.close_all()
+    problems = []
+    for n in made:
+        try:
+            n.stop()
+        except ngx.GateError as e:
+            problems.append(str(e))
+    if problems:
+        raise ngx.GateError("\n".join(problems))
+
+
+@pytest.fixture
+def repo(request):
+    """A repository name that no other test uses."""
+    _count[0] += 1
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    return "t%d/%s" % (_count[0], name[:60].strip("-"))
+
+
+@pytest.fixture(autouse=True)
+def gate():
+    """Whatever a test saw, the servers' logs must be clean after it."""
+    yield
+    rawlib.close_all()
+    for n in ngx.live():
+        n.check()
