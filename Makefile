@@ -11,6 +11,7 @@
 #   make pytest       the tests over HTTP; T= picks some of them
 #   make conformance  both OCI conformance suites
 #   make interop, bench, soak, mutants
+#   make lists        the lists of files in config, from the tree
 #   make test-debug   over an nginx built for debugging, with sanitizers
 #   make build-newest, test-newest    over the newest nginx of Debian's archive
 #
@@ -26,6 +27,10 @@ PYTHON = /usr/bin/python3
 CLANG ?= clang
 
 export NGINX NGINX_SRC PORT STORE LISTEN TOOLS SANITIZE SECONDS_EACH QUICK
+
+ifneq ($(NGINX),)
+export OCI_NGINX := $(shell command -v $(NGINX))
+endif
 
 MODULE = ngx_http_oci_module.so
 
@@ -44,6 +49,9 @@ install: build
 	@.ci/modules-path.sh | { read -r dir; \
 	 install -D -m 644 build/$(MODULE) "$(DESTDIR)$$dir/$(MODULE)"; \
 	 echo "install: $(DESTDIR)$$dir/$(MODULE)"; }
+
+lists:
+	@$(PYTHON) .ci/lists.py .
 
 clean:
 	rm -rf build
@@ -140,6 +148,6 @@ test-newest:
 	@$(PYTHON) .ci/suite.py newest
 
 
-.PHONY: build run install clean unit unit-build fuzz fuzz-build check pytest \
+.PHONY: build run install lists clean unit unit-build fuzz fuzz-build check pytest \
 	conformance interop bench soak mutants test test-debug build-newest \
 	test-newest

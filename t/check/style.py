@@ -35,7 +35,7 @@ CONTROL = r"(?:if|for|while|switch)"
 DECLARATION = re.compile(
     r"^ +(?:(?:static|const|unsigned|struct|enum|union|volatile)\s+)*"
     r"(?:[a-z][a-z0-9_]*_t|int|char|long|short|unsigned|"
-    r"void|u_char|double|[A-Z][A-Z0-9_]*|(?:struct|enum|union)"
+    r"void|va_list|u_char|double|[A-Z][A-Z0-9_]*|(?:struct|enum|union)"
     r" \w+)\s(?:[\s*]|const\b)*[a-z_]\w*\s*(?:\[[^]]*\])*\s*"
     r"(?:=[^=].*|,.*)?[;,{]\s*$"
     r"|^ +(?:static )?(?:const )?(?:struct|union|enum)(?: \w+)? \{$")
@@ -170,7 +170,7 @@ class File:
             last = self.code[i].rstrip()
             if i == n - 1:
                 if not last.endswith("{") \
-                        and not re.search(r"\{ /\*.*\*/$|; \)|\\$", last):
+                        and not re.search(r"\{\s*\}$|; \)|\\$", last):
                     self.bad(n, "no brace after a condition")
             elif last.endswith("{"):
                 self.bad(i + 1, "the brace after a condition of several "
@@ -340,6 +340,10 @@ def config_lists(root, problems):
     """The lists of `config` are the tree."""
     with open(os.path.join(root, "config"), encoding="utf-8") as f:
         text = f.read()
+    if "find $ngx_addon_dir" in text:
+        problems.append("config: the lists of files are not written out: "
+                        "make lists")
+        return
     named = re.findall(r"\$(oci_\w+)/(\S+?\.[ch])\b", text)
     rooms = dict(re.findall(r"^(oci_\w+)=\$ngx_addon_dir/(\S+)$", text,
                             re.M))
@@ -347,10 +351,12 @@ def config_lists(root, problems):
     there = tracked(root, "src/**/*.c", "src/**/*.h", "src/*.c", "src/*.h")
     for path in there:
         if path not in listed:
-            problems.append("config: %s is not listed" % path)
+            problems.append("config: %s is not listed: make lists"
+                            % path)
     for path in sorted(set(listed)):
         if path not in there:
-            problems.append("config: %s is listed and does not exist" % path)
+            problems.append("config: %s is listed and does not exist: "
+                            "make lists" % path)
     for kind in ".h", ".c":
         part = [p for p in listed if p.endswith(kind)]
         if part != sorted(set(part)):
