@@ -154,6 +154,8 @@ class Client:
 
     def image(self, repo, layers=1, alg="sha256", blobs=True, **fields):
         """The bytes of an image manifest whose blobs are pushed."""
+        if not isinstance(layers, int):
+            fields["layers"], layers = layers, 1
         config = dumps({"c": unique(8).hex()})
         data = [unique() for _ in range(layers)]
         if blobs:

@@ -65,7 +65,7 @@ def test_sanitizer_report(idle):
 
 
 def test_leftovers(idle):
-    os.mkdir(idle.path("tmp"))
+    os.makedirs(idle.path("tmp"), exist_ok=True)
     assert idle.leftovers() == []
     with open(idle.path("tmp", "x"), "w", encoding="ascii"):
         pass
