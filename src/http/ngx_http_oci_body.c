@@ -1,0 +1,244 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ */
+
+
+#include "ngx_http_oci_body.h"
+
+
+#define NGX_HTTP_OCI_BODY_PIECE  65536
+
+
+static void ngx_http_oci_body_init(ngx_http_request_t *r);
+static void ngx_http_oci_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_oci_body_pass(ngx_http_request_t *r,
+    ngx_http_oci_body_t *body);
+static ngx_int_t ngx_http_oci_body_pass_buf(ngx_http_request_t *r,
+    ngx_http_oci_body_t *body, ngx_buf_t *b);
+static ngx_int_t ngx_http_oci_body_pass_file(ngx_http_request_t *r,
+    ngx_http_oci_body_t *body, ngx_buf_t *b);
+static void ngx_http_oci_body_end(ngx_http_request_t *r,
+    ngx_http_oci_body_t *body, ngx_int_t rc);
+
+
+void
+ngx_http_oci_body_read(ngx_http_request_t *r, ngx_http_oci_body_t *body)
+{
+    ngx_int_t            rc;
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    ctx->body = body;
+
+    r->request_body_no_buffering = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_oci_body_init);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+
+        /* its count is given back already, ours is still held */
+
+        ngx_http_oci_body_end(r, body, rc);
+        return;
+    }
+
+    /* it holds a count of its own now, which is what end() finalizes */
+
+    ngx_http_finalize_request(r, NGX_DONE);
+}
+
+
+static void
+ngx_http_oci_body_init(ngx_http_request_t *r)
+{
+    r->read_event_handler = ngx_http_oci_body_handler;
+    ngx_http_oci_body_handler(r);
+}
+
+
+void
+ngx_http_oci_body_continue(ngx_http_request_t *r)
+{
+    ngx_http_oci_body_handler(r);
+}
+
+
+static void
+ngx_http_oci_body_handler(ngx_http_request_t *r)
+{
+    ngx_int_t             rc;
+    ngx_http_oci_ctx_t   *ctx;
+    ngx_http_oci_body_t  *body;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    body = ctx->body;
+
+    if (body->ended) {
+        return;
+    }
+
+    if (r->connection->read->timedout) {
+        r->connection->timedout = 1;
+        ngx_http_oci_body_end(r, body, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+
+    for ( ;; ) {
+
+        rc = ngx_http_oci_body_pass(r, body);
+
+        if (rc == NGX_AGAIN) {
+            /*
+             * The sink is full.  What it did not take stays in the buffers,
+             * which keeps nginx from reading on; no timer runs meanwhile,
+             * since it is not the client who is slow.
+             */
+
+            if (r->connection->read->timer_set) {
+                ngx_del_timer(r->connection->read);
+            }
+
+            return;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_http_oci_body_end(r, body, rc);
+            return;
+        }
+
+        if (!r->reading_body) {
+            ngx_http_oci_body_end(r, body, NGX_OK);
+            return;
+        }
+
+        rc = ngx_http_read_unbuffered_request_body(r);
+
+        if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+            ngx_http_oci_body_end(r, body, rc);
+            return;
+        }
+
+        if (rc == NGX_AGAIN && r->request_body->bufs == NULL) {
+            return;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_http_oci_body_pass(ngx_http_request_t *r, ngx_http_oci_body_t *body)
+{
+    ngx_int_t     rc;
+    ngx_chain_t  *cl;
+
+    while (r->request_body && r->request_body->bufs) {
+
+        cl = r->request_body->bufs;
+
+        rc = cl->buf->in_file ? ngx_http_oci_body_pass_file(r, body, cl->buf)
+                              : ngx_http_oci_body_pass_buf(r, body, cl->buf);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        r->request_body->bufs = cl->next;
+        ngx_free_chain(r->pool, cl);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_body_pass_buf(ngx_http_request_t *r, ngx_http_oci_body_t *body,
+    ngx_buf_t *b)
+{
+    size_t   size;
+    ssize_t  n;
+
+    size = b->last - b->pos;
+
+    if (size == 0) {
+        return NGX_OK;
+    }
+
+    n = body->data(r, body->sink, b->pos, size);
+
+    if (n == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos += n;
+    body->received += n;
+
+    return ((size_t) n == size) ? NGX_OK : NGX_AGAIN;
+}
+
+
+/*
+ * Somebody before us (mirror, auth_request with a body) had the body read to
+ * a file; it comes back from the page cache.
+ */
+
+static ngx_int_t
+ngx_http_oci_body_pass_file(ngx_http_request_t *r, ngx_http_oci_body_t *body,
+    ngx_buf_t *b)
+{
+    u_char   *p;
+    ssize_t   n, size;
+
+    p = ngx_alloc(NGX_HTTP_OCI_BODY_PIECE, r->connection->log);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    while (b->file_pos < b->file_last) {
+
+        size = ngx_read_file(b->file, p,
+                             (size_t) ngx_min(b->file_last - b->file_pos,
+                                              NGX_HTTP_OCI_BODY_PIECE),
+                             b->file_pos);
+
+        if (size <= 0) {
+            ngx_free(p);
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        n = body->data(r, body->sink, p, size);
+
+        if (n == NGX_ERROR) {
+            ngx_free(p);
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        b->file_pos += n;
+        body->received += n;
+
+        if (n != size) {
+            ngx_free(p);
+            return NGX_AGAIN;
+        }
+    }
+
+    ngx_free(p);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_oci_body_end(ngx_http_request_t *r, ngx_http_oci_body_t *body,
+    ngx_int_t rc)
+{
+    body->ended = 1;
+
+    if (r->connection->read->timer_set) {
+        ngx_del_timer(r->connection->read);
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    body->end(r, body->sink, rc);
+}

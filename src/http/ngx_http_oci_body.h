@@ -1,0 +1,52 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * Reads a request body as it comes and hands it to a sink.
+ */
+
+
+#ifndef _NGX_HTTP_OCI_BODY_H_INCLUDED_
+#define _NGX_HTTP_OCI_BODY_H_INCLUDED_
+
+
+#include "ngx_http_oci_module.h"
+
+
+struct ngx_http_oci_body_s {
+    /*
+     * Takes up to len bytes and returns how many it took; less than len
+     * means that it is full: nothing more is read from the client until
+     * ngx_http_oci_body_continue() is called.  NGX_ERROR ends the body.
+     */
+    ssize_t   (*data)(ngx_http_request_t *r, void *sink, u_char *p,
+                      size_t len);
+
+    /*
+     * The end: NGX_OK when the body is complete, else an HTTP status: 400
+     * when the client broke off or its framing is bad, 408, 413, 500.
+     * Called once.
+     */
+    void      (*end)(ngx_http_request_t *r, void *sink, ngx_int_t rc);
+
+    void       *sink;
+    off_t       received;
+    unsigned    ended:1;
+};
+
+
+/*
+ * Starts reading; the callbacks may run before it returns.  Takes over a
+ * count of the request from the caller, and who ends the request in end()
+ * finalizes it once.
+ */
+void ngx_http_oci_body_read(ngx_http_request_t *r, ngx_http_oci_body_t *body);
+
+/* the sink has room again */
+void ngx_http_oci_body_continue(ngx_http_request_t *r);
+
+/* the sink wants no more; end() is not called */
+void ngx_http_oci_body_stop(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_OCI_BODY_H_INCLUDED_ */

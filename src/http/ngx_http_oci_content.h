@@ -1,0 +1,47 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * Content of a file with everything that HTTP can ask of it: HEAD,
+ * conditions, one range, many ranges.
+ */
+
+
+#ifndef _NGX_HTTP_OCI_CONTENT_H_INCLUDED_
+#define _NGX_HTTP_OCI_CONTENT_H_INCLUDED_
+
+
+#include "ngx_http_oci_module.h"
+
+
+typedef struct {
+    ngx_fd_t         fd;            /* NGX_INVALID_FILE for a HEAD */
+    off_t            base;          /* where the content starts in the file */
+    off_t            size;          /* of the content */
+    oci_digest_t     digest;
+    ngx_str_t        type;          /* lives as long as the request */
+    unsigned         immutable:1;   /* asked for by digest */
+} ngx_http_oci_content_t;
+
+
+/* closes fd with the request's pool; NGX_OK or NGX_ERROR (closed already) */
+ngx_int_t ngx_http_oci_content_own(ngx_http_request_t *r, ngx_fd_t fd);
+
+/*
+ * Answers 200, 206, 304, 400 or 416.  Headers of the endpoint's own are
+ * added before; digest, ETag, Cache-Control and Accept-Ranges are added here.
+ */
+ngx_int_t ngx_http_oci_content_send(ngx_http_request_t *r,
+    ngx_http_oci_content_t *content);
+
+/*
+ * The body of a 206 with n ranges: multipart/byteranges, one part a range,
+ * in the order asked for, none merged (RFC 9110 14.6; containers/storage
+ * counts them).
+ */
+ngx_int_t ngx_http_oci_multirange_send(ngx_http_request_t *r,
+    ngx_http_oci_content_t *content, ngx_file_t *file, oci_range_t *ranges,
+    ngx_uint_t n);
+
+
+#endif /* _NGX_HTTP_OCI_CONTENT_H_INCLUDED_ */

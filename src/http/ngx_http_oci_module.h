@@ -1,0 +1,165 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * Configuration and request context, shared by all rooms of the upper floor.
+ */
+
+
+#ifndef _NGX_HTTP_OCI_MODULE_H_INCLUDED_
+#define _NGX_HTTP_OCI_MODULE_H_INCLUDED_
+
+
+#include "ngx_http_oci_compat.h"
+
+#include "oci_core.h"
+#include "oci_digest.h"
+#include "oci_error.h"
+#include "oci_reference.h"
+#include "oci_route.h"
+#include "oci_range.h"
+#include "oci_store.h"
+#include "oci_collect.h"
+
+
+#define NGX_HTTP_OCI_PULL    0x0002
+#define NGX_HTTP_OCI_PUSH    0x0004
+#define NGX_HTTP_OCI_DELETE  0x0008
+
+#define NGX_HTTP_OCI_MOUNT_OFF   0
+#define NGX_HTTP_OCI_MOUNT_FROM  1
+#define NGX_HTTP_OCI_MOUNT_ANY   2
+
+
+typedef struct {
+    ngx_str_t               ns;
+    oci_collect_policy_t    policy;
+} ngx_http_oci_gc_t;
+
+
+/* a store, as "oci_store" declares it; one per cycle */
+
+typedef struct {
+    ngx_str_t               name;
+    ngx_str_t               root;
+    ngx_shm_zone_t         *zone;
+    ngx_path_t             *path;
+
+    off_t                   max_size;
+    off_t                   min_free;
+    time_t                  inactive;
+    ngx_flag_t              durable;
+
+    ngx_array_t             gc;             /* ngx_http_oci_gc_t */
+    time_t                  upload_timeout; /* the longest of its locations */
+
+    /* per process */
+
+    oci_store_t             store;
+    ngx_event_t             retry;          /* of opening it */
+    unsigned                ready:1;
+
+    /* of the cache manager */
+
+    oci_collect_t          *collect;
+    oci_collect_stats_t     reported;
+    uint64_t                expire_cursor;
+    ngx_msec_t              collect_at;
+    ngx_msec_t              expire_at;
+    unsigned                scheduled:1;
+} ngx_http_oci_store_t;
+
+
+typedef struct {
+    ngx_array_t             stores;         /* ngx_http_oci_store_t * */
+    ngx_array_t             levels;         /* ngx_http_conf_ctx_t *, those
+                                               with an "oci" of their own */
+} ngx_http_oci_main_conf_t;
+
+
+typedef struct {
+    ngx_str_t                   name;       /* of the store, or "off" */
+    ngx_http_oci_store_t       *store;      /* NULL: off */
+
+    ngx_uint_t                  methods;    /* NGX_HTTP_OCI_PULL, ... */
+    ngx_http_complex_value_t   *ns;
+    ngx_array_t                *ns_allow;   /* ngx_str_t, NULL: none */
+    size_t                      manifest_max_size;
+    ngx_flag_t                  sparse;
+    ngx_uint_t                  mount;
+    ngx_str_t                   public_url;
+    ngx_thread_pool_t          *write_pool;
+    ngx_thread_pool_t          *read_pool;
+    oci_collect_policy_t       *gc;
+    time_t                      upload_timeout;
+} ngx_http_oci_loc_conf_t;
+
+
+typedef struct ngx_http_oci_task_s    ngx_http_oci_task_t;
+typedef struct ngx_http_oci_body_s    ngx_http_oci_body_t;
+typedef struct ngx_http_oci_upload_s  ngx_http_oci_upload_t;
+
+
+typedef enum {
+    NGX_HTTP_OCI_OP_NONE = 0,
+    NGX_HTTP_OCI_OP_BASE,
+    NGX_HTTP_OCI_OP_CATALOG,
+    NGX_HTTP_OCI_OP_MANIFEST_GET,
+    NGX_HTTP_OCI_OP_MANIFEST_PUT,
+    NGX_HTTP_OCI_OP_MANIFEST_DELETE,
+    NGX_HTTP_OCI_OP_BLOB_GET,
+    NGX_HTTP_OCI_OP_BLOB_DELETE,
+    NGX_HTTP_OCI_OP_UPLOAD_START,
+    NGX_HTTP_OCI_OP_UPLOAD_PATCH,
+    NGX_HTTP_OCI_OP_UPLOAD_PUT,
+    NGX_HTTP_OCI_OP_UPLOAD_STATUS,
+    NGX_HTTP_OCI_OP_UPLOAD_CANCEL,
+    NGX_HTTP_OCI_OP_TAGS,
+    NGX_HTTP_OCI_OP_REFERRERS
+} ngx_http_oci_op_e;
+
+
+typedef struct {
+    ngx_str_t               uri;            /* that the route was parsed of */
+    oci_route_t             route;
+    oci_error_t             route_error;
+    ngx_http_oci_op_e       op;
+    ngx_uint_t              allow;          /* NGX_HTTP_GET, ... here */
+
+    oci_repo_t              repo;
+    ngx_str_t               media_type;     /* of what was answered */
+    oci_digest_t            digest;         /* of what was answered */
+
+    ngx_http_oci_task_t    *task;
+    ngx_http_oci_body_t    *body;
+
+    /* the error body that stands in place of nginx's own page */
+    ngx_buf_t              *page;
+
+    unsigned                answered:1;     /* headers are ours */
+    unsigned                digested:1;     /* digest is set */
+    unsigned                paged:1;        /* page was passed on */
+} ngx_http_oci_ctx_t;
+
+
+/*
+ * The context of a request, its route parsed on first use; NULL when there
+ * is no memory.  Fit for every phase, also the log phase.
+ */
+ngx_http_oci_ctx_t *ngx_http_oci_get_ctx(ngx_http_request_t *r);
+
+/* the location's content handler */
+ngx_int_t ngx_http_oci_handler(ngx_http_request_t *r);
+
+/* adds the variables; called in preconfiguration */
+ngx_int_t ngx_http_oci_add_variables(ngx_conf_t *cf);
+
+/* the manager of a store's path, run in the cache manager process */
+ngx_msec_t ngx_http_oci_manager(void *data);
+
+
+extern ngx_module_t  ngx_http_oci_module;
+extern ngx_module_t  ngx_http_oci_filter_module;
+
+
+#endif /* _NGX_HTTP_OCI_MODULE_H_INCLUDED_ */

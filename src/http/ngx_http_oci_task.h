@@ -1,0 +1,45 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * Work of the store in a thread, on behalf of a request.
+ */
+
+
+#ifndef _NGX_HTTP_OCI_TASK_H_INCLUDED_
+#define _NGX_HTTP_OCI_TASK_H_INCLUDED_
+
+
+#include "ngx_http_oci_module.h"
+
+
+/* runs in a thread: touches only data; returns a code of the lower floor */
+typedef int (*ngx_http_oci_work_pt)(void *data);
+
+/* runs in the event loop; rc is what the work returned */
+typedef void (*ngx_http_oci_done_pt)(ngx_http_request_t *r, void *data,
+    int rc);
+
+
+/*
+ * Posts work(data) to the pool; done is called once it ended, unless the
+ * request was terminated meanwhile.  One task of a request at a time.  The
+ * caller holds a count of the request; data lives as long as its pool.  With
+ * retry, an OCI_AGAIN is tried again for a while before done sees it.
+ * A failure (OCI_ERROR) is logged here.  NGX_OK, or NGX_ERROR (logged).
+ */
+ngx_int_t ngx_http_oci_task_post(ngx_http_request_t *r,
+    ngx_thread_pool_t *pool, ngx_http_oci_work_pt work,
+    ngx_http_oci_done_pt done, void *data, ngx_uint_t retry);
+
+/* 1 while a task of the request runs or waits for its next try */
+ngx_uint_t ngx_http_oci_task_busy(ngx_http_request_t *r);
+
+/* the errno of the last OCI_ERROR of the request's task */
+ngx_err_t ngx_http_oci_task_errno(ngx_http_request_t *r);
+
+/* logs this thread's last failure of the lower floor */
+void ngx_http_oci_log_failure(ngx_log_t *log, const oci_failure_t *f);
+
+
+#endif /* _NGX_HTTP_OCI_TASK_H_INCLUDED_ */

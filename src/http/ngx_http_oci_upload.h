@@ -1,0 +1,88 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * An upload as a request sees it: opening a session, writing to it from the
+ * request's body, ending it.
+ */
+
+
+#ifndef _NGX_HTTP_OCI_UPLOAD_H_INCLUDED_
+#define _NGX_HTTP_OCI_UPLOAD_H_INCLUDED_
+
+
+#include "ngx_http_oci_module.h"
+#include "ngx_http_oci_body.h"
+
+#include "oci_upload.h"
+
+
+/* what is read ahead of the disk: two pieces of at most this */
+
+#define NGX_HTTP_OCI_UPLOAD_PIECE  (512 * 1024)
+
+
+struct ngx_http_oci_upload_s {
+    ngx_http_request_t     *request;
+    const oci_store_t      *store;
+    const oci_repo_t       *repo;
+    oci_repo_t              from;           /* of a mount; name.len 0: any */
+    oci_str_t               user;
+    oci_str_t               id;
+    oci_alg_t               alg;
+    oci_digest_t            digest;         /* of ?digest= or ?mount= */
+    oci_upload_t            session;
+
+    int64_t                 start;          /* of Content-Range */
+    int64_t                 length;         /* likewise */
+
+    ngx_http_oci_body_t     body;
+    u_char                 *piece[2];
+    size_t                  size;           /* of a piece */
+    size_t                  len[2];
+    ngx_uint_t              fill;           /* the piece being filled */
+    u_char                 *out;            /* what the task writes */
+    size_t                  out_len;
+    ngx_event_t             flush;
+
+    ngx_int_t               body_rc;        /* how the body ended */
+    int                     rc;             /* how the session fared */
+
+    unsigned                mount:1;
+    unsigned                whole:1;        /* POST with the content */
+    unsigned                put:1;
+    unsigned                digested:1;     /* digest is set */
+    unsigned                ranged:1;       /* Content-Range */
+    unsigned                open:1;         /* session holds a file */
+    unsigned                writing:1;
+    unsigned                body_ended:1;
+    unsigned                stay:1;         /* no content came: 202 */
+    unsigned                failed:1;
+    unsigned                linked:1;       /* content is in the repository */
+};
+
+
+ngx_http_oci_upload_t *ngx_http_oci_upload_create(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx);
+
+/*
+ * Reads the body into the acquired session and ends the request.  Takes over
+ * a count of the request.
+ */
+void ngx_http_oci_upload_receive(ngx_http_request_t *r,
+    ngx_http_oci_upload_t *u);
+
+/* Location, Range, Docker-Upload-UUID, Docker-Upload-Location */
+ngx_int_t ngx_http_oci_upload_headers(ngx_http_request_t *r,
+    ngx_http_oci_upload_t *u);
+
+/* 201 with Location and digest */
+ngx_int_t ngx_http_oci_upload_created(ngx_http_request_t *r,
+    ngx_http_oci_upload_t *u);
+
+/* the answer for OCI_CONFLICT, OCI_NOT_FOUND, OCI_MISMATCH and failures */
+ngx_int_t ngx_http_oci_upload_error(ngx_http_request_t *r,
+    ngx_http_oci_upload_t *u, int rc);
+
+
+#endif /* _NGX_HTTP_OCI_UPLOAD_H_INCLUDED_ */

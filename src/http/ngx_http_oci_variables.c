@@ -1,0 +1,211 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ */
+
+
+#include "ngx_http_oci_module.h"
+
+
+static ngx_int_t ngx_http_oci_operation_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_oci_repository_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_oci_reference_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_oci_digest_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_oci_media_type_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static void ngx_http_oci_variable_set(ngx_http_variable_value_t *v,
+    u_char *p, size_t len);
+
+
+static ngx_http_variable_t  ngx_http_oci_vars[] = {
+
+    { ngx_string("oci_operation"), NULL, ngx_http_oci_operation_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("oci_repository"), NULL, ngx_http_oci_repository_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("oci_reference"), NULL, ngx_http_oci_reference_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("oci_digest"), NULL, ngx_http_oci_digest_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("oci_media_type"), NULL, ngx_http_oci_media_type_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+/* by operation: what it needs the right for */
+
+static ngx_str_t  ngx_http_oci_operation_names[] = {
+    ngx_null_string,            /* none */
+    ngx_string("base"),
+    ngx_string("catalog"),
+    ngx_string("pull"),         /* manifest_get */
+    ngx_string("push"),         /* manifest_put */
+    ngx_string("delete"),       /* manifest_delete */
+    ngx_string("pull"),         /* blob_get */
+    ngx_string("delete"),       /* blob_delete */
+    ngx_string("push"),         /* upload_start */
+    ngx_string("push"),         /* upload_patch */
+    ngx_string("push"),         /* upload_put */
+    ngx_string("push"),         /* upload_status */
+    ngx_string("push"),         /* upload_cancel */
+    ngx_string("pull"),         /* tags */
+    ngx_string("pull")          /* referrers */
+};
+
+
+ngx_int_t
+ngx_http_oci_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_oci_vars; v->name.len; v++) {
+
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_operation_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t           *name;
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_oci_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    name = &ngx_http_oci_operation_names[ctx->op];
+
+    ngx_http_oci_variable_set(v, name->data, name->len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_repository_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_oci_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_oci_variable_set(v, ctx->repo.name.data, ctx->repo.name.len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_reference_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_oci_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_oci_variable_set(v, ctx->route.reference.data,
+                              ctx->route.reference.len);
+
+    return NGX_OK;
+}
+
+
+/* of the answer once there is one, else of the request */
+
+static ngx_int_t
+ngx_http_oci_digest_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    size_t               len;
+    u_char              *p;
+    oci_digest_t        *digest;
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_oci_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->digested) {
+        digest = &ctx->digest;
+
+    } else if (ctx->route.is_digest && ctx->route.rc == OCI_OK) {
+        digest = &ctx->route.digest;
+
+    } else {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, OCI_DIGEST_MAX);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = oci_digest_text(digest, p);
+
+    ngx_http_oci_variable_set(v, p, len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_media_type_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_oci_get_ctx(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_oci_variable_set(v, ctx->media_type.data, ctx->media_type.len);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_oci_variable_set(ngx_http_variable_value_t *v, u_char *p, size_t len)
+{
+    if (len == 0) {
+        v->not_found = 1;
+        return;
+    }
+
+    v->data = p;
+    v->len = len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+}
