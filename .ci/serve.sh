@@ -59,7 +59,8 @@ case $store$run$so in
 esac
 
 umask 022
-mkdir -p "$run" "$(dirname "$store")"
+mkdir -p "$run" "$(dirname "$store")" \
+    || die "$(id -un) cannot reach the folders of $run or $store"
 
 if [ "$(id -u)" = 0 ]; then
     chmod 755 "$run"
@@ -88,5 +89,8 @@ fi
 echo "run: http://$listen:$port/v2/, store $store, configuration" \
      "$run/nginx.conf"
 echo "run: Ctrl-C ends it"
+
+# in its environment nginx takes NGINX for a list of inherited sockets
+unset NGINX
 
 exec "$nginx" -p "$run/" -e stderr -c "$run/nginx.conf" -g 'daemon off;'

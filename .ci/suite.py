@@ -17,7 +17,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build", "log")
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "t"]
-MODULE = "build/ngx_http_oci_module.so"
+NGINX = os.environ.pop("NGINX", "")
 ASAN_MODULE = "build/asan/ngx_http_oci_module.so"
 
 PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed"
@@ -110,7 +110,10 @@ def library(name):
 
 
 def make(*args):
-    return ["make", "--no-print-directory"] + list(args)
+    """NGINX is for the build alone: nginx itself takes it in its
+    environment for a list of sockets."""
+    nginx = ["NGINX=" + NGINX] if NGINX else []
+    return ["make", "--no-print-directory"] + list(args) + nginx
 
 
 def program(name):

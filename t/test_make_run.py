@@ -52,11 +52,15 @@ def text(folder):
         return f.read()
 
 
-@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
-def test_serves_and_ends(folder, sig):
+@pytest.mark.parametrize("sig, knobs", [
+    (signal.SIGINT, {}),
+    (signal.SIGTERM, {"NGINX": os.environ.get("OCI_NGINX",
+                                              "/usr/sbin/nginx")}),
+])
+def test_serves_and_ends(folder, sig, knobs):
     port = ngx.free_port()
     store = os.path.join(folder, "a", "store")
-    proc = serve(folder, PORT=str(port), STORE=store)
+    proc = serve(folder, PORT=str(port), STORE=store, **knobs)
     try:
         def answer():
             assert proc.poll() is None, text(folder)
@@ -73,7 +77,8 @@ def test_serves_and_ends(folder, sig):
         ngx.wait_for("the port to be free", lambda: not get(port, "/v2/"))
         log = text(folder)
         assert not any(w in log for w in ("[alert]", "[crit]", "[emerg]",
-                                          "[warn]")), log
+                                          "[warn]",
+                                          "inherited sockets")), log
         assert 'repository="a/b"' in log
     finally:
         if proc.poll() is None:
