@@ -242,6 +242,7 @@ oci_blob_delete(const oci_store_t *s, const oci_repo_t *r,
     oci_generation_raise(s, r);
 
     if (rc == OCI_ERROR || cached == OCI_ERROR) {
+        errno = oci_failure()->err;
         return OCI_ERROR;
     }
 

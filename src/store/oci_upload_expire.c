@@ -255,6 +255,7 @@ oci_expire_tmp(const oci_store_t *s, const char *name, int64_t timeout)
 {
     char         path[OCI_PATH_MAX];
     size_t       len;
+    int64_t      age, moved;
     struct stat  st;
 
     len = oci_path_tmps(path, s);
@@ -262,9 +263,19 @@ oci_expire_tmp(const oci_store_t *s, const char *name, int64_t timeout)
     path[len++] = '/';
     strcpy(path + len, name);
 
-    if (lstat(path, &st) == -1
-        || time(NULL) - st.st_mtim.tv_sec <= timeout)
-    {
+    if (lstat(path, &st) == -1) {
+        return 0;
+    }
+
+    /*
+     * The younger of both: what the collector moves here for a moment has an
+     * old mtime.
+     */
+
+    age = time(NULL) - st.st_mtim.tv_sec;
+    moved = time(NULL) - st.st_ctim.tv_sec;
+
+    if (age <= timeout || moved <= timeout) {
         return 0;
     }
 
