@@ -29,6 +29,7 @@ typedef struct {
 static int raise_elsewhere(void *data);
 static int clean_elsewhere(void *data);
 static void remove_file(void *data);
+static void replace_file(void *data);
 static void run_path(char *path, const oci_store_t *s, const char *name);
 
 
@@ -203,11 +204,13 @@ test_removed(void **state)
 {
     char         path[OCI_PATH_MAX];
     struct stat  st;
-    oci_store_t  s;
+    oci_repo_t   a;
+    oci_store_t  s, other;
 
     (void) state;
 
     help_store_open(&s, 0);
+    a = help_repo("", "a");
     oci_generation_unmap(&s);
 
     run_path(path, &s, s.boot_id);
@@ -217,6 +220,16 @@ test_removed(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, OCI_GENERATION_COUNTERS * 8);
     assert_int_equal(oci_generation_alive(&s, s.boot_id), 1);
+
+    /* and its next process has made another one already */
+
+    oci_generation_unmap(&s);
+    help_before("fcntl", "/run/", replace_file, path);
+    assert_int_equal(oci_generation_map(&s), OCI_OK);
+    assert_int_equal(oci_store_open(&other, s.root, 0), OCI_OK);
+    oci_generation_raise(&other, &a);
+    assert_int_equal(oci_generation_read(&s, &a), 1);
+    oci_store_close(&other);
 
     help_store_close(&s);
 }
@@ -301,6 +314,14 @@ static void
 remove_file(void *data)
 {
     assert_int_equal(unlink(data), 0);
+}
+
+
+static void
+replace_file(void *data)
+{
+    assert_int_equal(unlink(data), 0);
+    help_write(data, "", 0);
 }
 
 

@@ -25,6 +25,7 @@ static int ask(void *data);
 static int ask_elsewhere(oci_store_t *s, oci_repo_t *r, unsigned exclusive);
 static int byte_elsewhere(void *data);
 static void remove_lock(void *data);
+static void replace_lock(void *data);
 
 
 static void
@@ -166,6 +167,13 @@ test_removed(void **state)
     assert_int_equal(oci_lock_repo(&b, &s, &r, 1, 1), OCI_AGAIN);
     oci_lock_release(&a);
 
+    /* or that, and someone makes it anew */
+
+    help_before("fcntl", "/_lock", replace_lock, path);
+    assert_int_equal(oci_lock_repo(&a, &s, &r, 1, 1), OCI_OK);
+    assert_int_equal(oci_lock_repo(&b, &s, &r, 1, 1), OCI_AGAIN);
+    oci_lock_release(&a);
+
     help_before("fcntl", "/_lock", remove_lock, path);
     assert_int_equal(oci_lock_repo(&a, &s, &r, 1, 0), OCI_NOT_FOUND);
 
@@ -286,6 +294,14 @@ remove_lock(void *data)
     *strrchr(data, '/') = '\0';
     assert_int_equal(rmdir(data), 0);
     ((char *) data)[strlen(data)] = '/';
+}
+
+
+static void
+replace_lock(void *data)
+{
+    assert_int_equal(unlink(data), 0);
+    help_write(data, "", 0);
 }
 
 
