@@ -23,6 +23,8 @@ oci_json_load(json_t **root, const u_char *data, size_t len, size_t max_depth,
         return OCI_INVALID;
     }
 
+    errno = 0;
+
     *root = json_loadb((const char *) data, len,
                        JSON_REJECT_DUPLICATES|JSON_ALLOW_NUL, &error);
 
@@ -30,11 +32,13 @@ oci_json_load(json_t **root, const u_char *data, size_t len, size_t max_depth,
         return OCI_OK;
     }
 
-    switch (json_error_code(&error)) {
+    /* jansson takes some failures of malloc() for bad syntax */
 
-    case json_error_out_of_memory:
-        errno = ENOMEM;
+    if (errno == ENOMEM) {
         return OCI_ERROR;
+    }
+
+    switch (json_error_code(&error)) {
 
     case json_error_duplicate_key:
         *reason = "duplicate keys";

@@ -25,6 +25,11 @@ static int oci_manifest_put_locked(const oci_store_t *s, const oci_repo_t *r,
     oci_digest_t *missing);
 static int oci_manifest_require(const oci_store_t *s, const oci_repo_t *r,
     const oci_manifest_t *m, unsigned sparse, oci_digest_t *missing);
+static int oci_manifest_require_each(const oci_store_t *s,
+    const oci_repo_t *r, const oci_manifest_t *m, unsigned sparse,
+    const u_char *repeated, oci_digest_t *missing);
+static int oci_manifest_sync_named(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *blob, const oci_digest_t *child);
 static int oci_manifest_present(const oci_store_t *s, const oci_repo_t *r,
     const oci_descriptor_t *desc);
 static u_char *oci_manifest_repeated(const oci_manifest_t *m);
@@ -149,10 +154,8 @@ static int
 oci_manifest_require(const oci_store_t *s, const oci_repo_t *r,
     const oci_manifest_t *m, unsigned sparse, oci_digest_t *missing)
 {
-    int                      rc;
-    size_t                   i;
-    u_char                  *repeated;
-    const oci_descriptor_t  *desc;
+    int      rc;
+    u_char  *repeated;
 
     if (m->count == 0) {
         return OCI_OK;
@@ -163,39 +166,111 @@ oci_manifest_require(const oci_store_t *s, const oci_repo_t *r,
         return oci_fail("malloc()", "");
     }
 
-    rc = OCI_OK;
-
-    for (i = 0; i < m->count; i++) {
-        desc = &m->descriptors[i];
-
-        if (desc->unsupported) {
-            rc = OCI_NOT_FOUND;
-
-        } else if (repeated[i]) {
-            continue;
-
-        } else {
-            rc = oci_manifest_present(s, r, desc);
-        }
-
-        if (rc == OCI_ERROR) {
-            break;
-        }
-
-        if (rc == OCI_NOT_FOUND && !sparse && !desc->foreign) {
-            *missing = desc->digest;
-            rc = OCI_UNKNOWN_BLOB;
-            break;
-        }
-
-        rc = OCI_OK;
-    }
+    rc = oci_manifest_require_each(s, r, m, sparse, repeated, missing);
 
     free(repeated);
 
     return rc;
 }
 
+
+static int
+oci_manifest_require_each(const oci_store_t *s, const oci_repo_t *r,
+    const oci_manifest_t *m, unsigned sparse, const u_char *repeated,
+    oci_digest_t *missing)
+{
+    int                      rc;
+    size_t                   i;
+    unsigned                 alg;
+    const oci_digest_t      *blobs[OCI_ALG_COUNT], *children[OCI_ALG_COUNT];
+    const oci_descriptor_t  *desc;
+
+    memset(blobs, 0, sizeof(blobs));
+    memset(children, 0, sizeof(children));
+
+    for (i = 0; i < m->count; i++) {
+        desc = &m->descriptors[i];
+
+        if (repeated[i] && !desc->unsupported) {
+            continue;
+        }
+
+        rc = desc->unsupported ? OCI_NOT_FOUND
+                               : oci_manifest_present(s, r, desc);
+
+        switch (rc) {
+
+        case OCI_OK:
+            blobs[desc->digest.alg] = &desc->digest;
+            break;
+
+        case OCI_EXISTS:
+            children[desc->digest.alg] = &desc->digest;
+            break;
+
+        case OCI_NOT_FOUND:
+
+            if (!sparse && !desc->foreign) {
+                *missing = desc->digest;
+                return OCI_UNKNOWN_BLOB;
+            }
+
+            break;
+
+        default:
+            return rc;
+        }
+    }
+
+    for (alg = 0; alg < OCI_ALG_COUNT; alg++) {
+        rc = oci_manifest_sync_named(s, r, blobs[alg], children[alg]);
+        if (rc != OCI_OK) {
+            return rc;
+        }
+    }
+
+    return OCI_OK;
+}
+
+
+/*
+ * A name is seen before its maker has synced the folder: what the manifest
+ * relies on is made as durable as the manifest itself.
+ */
+
+static int
+oci_manifest_sync_named(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *blob, const oci_digest_t *child)
+{
+    char  path[OCI_PATH_MAX];
+
+    if (blob != NULL) {
+        (void) oci_path_repo_blob(path, s, r, blob);
+        *strrchr(path, '/') = '\0';
+
+        if (oci_dir_make(s, path) != OCI_OK
+            || oci_dir_sync(s, path) != OCI_OK)
+        {
+            return OCI_ERROR;
+        }
+    }
+
+    if (child != NULL) {
+        (void) oci_path_manifest(path, s, r, child);
+        *strrchr(path, '/') = '\0';
+
+        if (oci_dir_make(s, path) != OCI_OK
+            || oci_dir_sync(s, path) != OCI_OK)
+        {
+            return OCI_ERROR;
+        }
+    }
+
+    return OCI_OK;
+}
+
+
+/* OCI_OK: as a blob; OCI_EXISTS: as a manifest; OCI_NOT_FOUND; OCI_ERROR */
 
 static int
 oci_manifest_present(const oci_store_t *s, const oci_repo_t *r,
@@ -208,7 +283,7 @@ oci_manifest_present(const oci_store_t *s, const oci_repo_t *r,
         (void) oci_path_manifest(path, s, r, &desc->digest);
 
         if (lstat(path, &st) == 0) {
-            return OCI_OK;
+            return OCI_EXISTS;
         }
 
         if (errno != ENOENT && errno != ENOTDIR) {

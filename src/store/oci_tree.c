@@ -54,12 +54,12 @@ oci_list_next(const oci_store_t *s, const char *after, char *next)
     oci_str_t   ns;
     oci_tree_t  t;
 
-    next[0] = '\0';
-
     ns.len = 0;
     ns.data = NULL;
 
     (void) oci_path_repositories(path, s, &ns);
+
+    /* after and next may be the same buffer: it is written at the end */
 
     t.after = after;
     t.window = 0;
@@ -72,6 +72,8 @@ oci_list_next(const oci_store_t *s, const char *after, char *next)
     if (rc == OCI_EXISTS) {
         return OCI_OK;
     }
+
+    next[0] = '\0';
 
     return rc == OCI_OK ? OCI_NOT_FOUND : rc;
 }
@@ -381,6 +383,8 @@ oci_walk_folder(oci_walk_t *w, int parent, const char *name, size_t len,
     }
 
     for ( ;; ) {
+
+        w->path[len] = '\0';
 
         errno = 0;
         entry = readdir(dir);
