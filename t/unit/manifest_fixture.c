@@ -21,7 +21,9 @@
 
 oci_store_t  fx_store;
 
-static char  root[256];
+oci_repo_t   fx_r;
+
+static char  root[256], fx_path[OCI_PATH_MAX];
 
 
 static int remove_one(const char *path, const struct stat *st, int flag,
@@ -292,6 +294,139 @@ fx_empty(unsigned n)
     (void) snprintf(p, sizeof(buf[0]), "{\"layers\":[],\"n\":%u}", n);
 
     return p;
+}
+
+
+const char *
+fx_record(const oci_digest_t *d)
+{
+    oci_path_manifest(fx_path, &fx_store, &fx_r, d);
+
+    return fx_path;
+}
+
+
+const char *
+fx_blob_path(const oci_digest_t *d)
+{
+    oci_path_repo_blob(fx_path, &fx_store, &fx_r, d);
+
+    return fx_path;
+}
+
+
+const char *
+fx_tag(const char *name)
+{
+    oci_str_t  s;
+
+    s = fx_str(name);
+    oci_path_tag(fx_path, &fx_store, &fx_r, &s);
+
+    return fx_path;
+}
+
+
+int
+fx_setup_r(void **state)
+{
+    fx_r = fx_repo("", "some/repo");
+
+    return fx_setup(state);
+}
+
+
+int
+fx_setup_r_durable(void **state)
+{
+    fx_r = fx_repo("docker.io", "some/repo");
+
+    return fx_setup_durable(state);
+}
+
+
+/* an image of one config and one layer, both named by their texts */
+
+const char *
+fx_image(const char *config, const char *layer, const char *more)
+{
+    char             *p;
+    oci_digest_t      c, l;
+    static char       buf[4][2048];
+    static unsigned   next;
+
+    p = buf[next++ % 4];
+    c = fx_digest(OCI_SHA256, config);
+    l = fx_digest(OCI_SHA256, layer);
+
+    (void) snprintf(p, sizeof(buf[0]),
+                    "{\"schemaVersion\":2,\"config\":{\"mediaType\":\""
+                    FX_CONFIG "\",\"digest\":\"%s\",\"size\":%zu},"
+                    "\"layers\":[{\"mediaType\":\"" FX_LAYER "\","
+                    "\"digest\":\"%s\",\"size\":%zu}]%s}",
+                    fx_text(&c), strlen(config), fx_text(&l), strlen(layer),
+                    more);
+
+    return p;
+}
+
+
+const char *
+fx_referring(const oci_digest_t *subject, const char *layer)
+{
+    char  more[256];
+
+    (void) snprintf(more, sizeof(more),
+                    ",\"subject\":{\"digest\":\"%s\",\"size\":1}",
+                    fx_text(subject));
+
+    return fx_image("config", layer, more);
+}
+
+
+void
+fx_expect(const oci_digest_t *d, const char *name, const char *type,
+    const char *text)
+{
+    char          *buf;
+    size_t         len;
+    oci_str_t      s;
+    oci_record_t   rec;
+
+    s = fx_str(name);
+
+    assert_int_equal(oci_manifest_open(&fx_store, &fx_r, name ? NULL : d, &s,
+                                       0, &rec),
+                     OCI_OK);
+
+    len = strlen(text);
+
+    assert_true(oci_digest_equal(&rec.digest, d));
+    assert_string_equal(rec.media_type, type);
+    assert_int_equal(rec.media_type_len, strlen(type));
+    assert_int_equal(rec.size, len);
+
+    buf = malloc(len + 1);
+    assert_non_null(buf);
+    assert_int_equal(pread(rec.fd, buf, len + 1, OCI_RECORD_HEADER), len);
+    assert_memory_equal(buf, text, len);
+
+    free(buf);
+    assert_int_equal(close(rec.fd), 0);
+}
+
+
+void
+fx_gone(const oci_digest_t *d, const char *name)
+{
+    oci_str_t     s;
+    oci_record_t  rec;
+
+    s = fx_str(name);
+
+    assert_int_equal(oci_manifest_open(&fx_store, &fx_r, d, &s, 0, &rec),
+                     OCI_NOT_FOUND);
+    assert_int_equal(rec.fd, -1);
 }
 
 

@@ -75,4 +75,32 @@ unsigned fx_tmp_count(void);
 const char *fx_empty(unsigned n);
 
 
+/*
+ * What the tests of records and manifests share: the repository fx_r, paths
+ * of what is in it (valid until the next call), and what it should hold.
+ */
+
+extern oci_repo_t  fx_r;
+
+int fx_setup_r(void **state);
+int fx_setup_r_durable(void **state);
+
+const char *fx_record(const oci_digest_t *d);
+const char *fx_blob_path(const oci_digest_t *d);
+const char *fx_tag(const char *name);
+
+/* an image of one config and one layer, both named by their texts */
+const char *fx_image(const char *config, const char *layer, const char *more);
+
+/* the same with a subject */
+const char *fx_referring(const oci_digest_t *subject, const char *layer);
+
+/* asserts that a manifest is there whole, by tag if name is not NULL */
+void fx_expect(const oci_digest_t *d, const char *name, const char *type,
+    const char *text);
+
+/* asserts that there is none */
+void fx_gone(const oci_digest_t *d, const char *name);
+
+
 #endif /* _MANIFEST_FIXTURE_H_INCLUDED_ */
