@@ -150,6 +150,8 @@ oci_tree_open(int parent, const char *name, const char *path, DIR **dir)
 {
     int  fd;
 
+    *dir = NULL;
+
     fd = openat(parent, name, O_RDONLY|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC);
 
     if (fd == -1) {
