@@ -43,11 +43,11 @@ COPY --from=build /src/build/ngx_http_oci_module.so \
      /usr/lib/nginx/modules/ngx_http_oci_module.so
 COPY conf.example /etc/nginx/oci.conf
 
-# Every address, no `user` (there is no root to change from), temporary files
-# and the pid in folders of www-data.  Mount a file of your own over
+# Every address, no `user` and no limits to raise (there is no root to do it),
+# temporary files and the pid in folders of www-data.  Mount a file of your own over
 # /etc/nginx/oci.conf for TLS, logins or limits.
 
-RUN sed -i -e '/^user /d' \
+RUN sed -i -e '/^user /d' -e '/^worker_rlimit_nofile /d' \
            -e 's|listen 127.0.0.1:5000;|listen 5000;|' \
            -e 's|/run/nginx-oci/|/var/lib/nginx/run/|' \
            -e 's| *# make run$||' /etc/nginx/oci.conf \
@@ -59,5 +59,8 @@ EXPOSE 5000
 VOLUME /var/lib/nginx/oci
 STOPSIGNAL SIGQUIT
 
-CMD ["nginx", "-e", "stderr", "-c", "/etc/nginx/oci.conf", \
-     "-g", "daemon off;"]
+# nginx opens /dev/stdout by its name, and not every runtime gives that to
+# the user of the container: a pipe of its own always opens.
+
+CMD ["/bin/bash", "-c", \
+     "exec nginx -e stderr -c /etc/nginx/oci.conf -g 'daemon off;' > >(exec cat)"]

@@ -125,6 +125,17 @@ fi
 
 cc_opt="$cc_opt ${CFLAGS:-}"
 
+# a file that `config` does not list would be found missing only at run time
+
+if ! differs=$(diff <(grep -oE '[a-z0-9_]+\.[ch]\b' "$root/config" \
+                     | grep oci_ | LC_ALL=C sort) \
+                    <(find "$root/src" -name '*.[ch]' -printf '%f\n' \
+                     | LC_ALL=C sort))
+then
+    printf '%s\n' "$differs" | grep '^[<>]' >&2
+    die "the lists of files in config (<) and the tree (>) differ: make lists"
+fi
+
 # configure again only when one of these changes
 
 tree=$root/build/nginx-$version-$form
