@@ -15,6 +15,17 @@ from oci import Client  # noqa: E402
 _count = [0]
 
 
+def pytest_collection_finish(session):
+    """One clear word, and not a thousand, where nginx can't start."""
+    if session.config.option.collectonly or not session.items:
+        return
+    n = ngx.Nginx(start=False)
+    rc, said = n.config_test()
+    n.stop()
+    if rc != 0:
+        pytest.exit("nginx refuses the configuration:\n" + said, 3)
+
+
 def pytest_collection_modifyitems(config, items):
     """Figures mean nothing under a sanitizer: such tests are not chosen."""
     if not (ngx.VALGRIND or ngx.PRELOAD):

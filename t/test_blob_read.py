@@ -74,13 +74,13 @@ def test_416(reg, blob, spec):
     assert r.headers["Content-Range"] == "bytes */%d" % SIZE
 
 
-@pytest.mark.parametrize("value", ["items=0-5", "chapters=1", ""])
+@pytest.mark.parametrize("value", ["items=0-5", "chapters=1"])
 def test_another_unit(reg, blob, value):
     r = ok(reg.get(blob[0], headers={"Range": value}), 200)
     assert r.content == blob[2]
 
 
-@pytest.mark.parametrize("value", ["bytes=", "bytes=a-b", "bytes=1",
+@pytest.mark.parametrize("value", ["", "bytes=", "bytes=a-b", "bytes=1",
                                    "bytes=-", "bytes=1-2x", "bytes=0-5,x"])
 def test_malformed_range(reg, blob, value):
     """No 206 of something that was not asked for."""

@@ -186,7 +186,8 @@ def test_shapes(reg, repo, name):
     elif name == "custom":
         data = reg.image(repo, org={"deep": [1, {"a": None}]}, x=True)
     elif name == "data":
-        data = reg.image(repo, config=desc(empty, EMPTY, data="e30="))
+        data = reg.image(repo, config=dict(desc(empty, EMPTY),
+                                           data="e30="))
     elif name == "artifact-index":
         data = reg.index(artifactType="application/vnd.x+json")
         media_type = INDEX

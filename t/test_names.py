@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from oci import absent, digest, error, header, unique
+from oci import INDEX, absent, digest, error, header, unique
 
 GOOD = ["a", "a/b", "a.b_c__d-e---f/0", "blobs/uploads/manifests",
         "tags/list", "v2/v2", "a" * 255, "/".join(["ab"] * 85),
@@ -26,7 +26,7 @@ def test_good_name(reg, name):
     data = unique()
     d = reg.push(name, data)
     assert reg.blob(name, d).content == data
-    r = reg.put_manifest(name, "t", reg.index())
+    r = reg.put_manifest(name, "t", reg.index(), INDEX)
     assert r.status_code == 201
     assert reg.tags(name) == ["t"]
 

@@ -9,13 +9,13 @@ from oci import CONFIG, EMPTY, IMAGE, INDEX, absent, desc, digest, dumps, \
     ok, unique
 
 
-def referrer(reg, repo, subject, i=0, ref=None, **fields):
+def referrer(reg, repo, subject, i=0, ref=None, alg="sha256", **fields):
     """Pushes an artifact for a subject (its bytes); returns its bytes."""
     reg.push(repo, b"{}")
     m = {"schemaVersion": 2, "mediaType": IMAGE,
          "config": desc(b"{}", EMPTY), "layers": [desc(b"{}", EMPTY)],
          "artifactType": "application/vnd.sig+json",
-         "annotations": {"i": str(i)}, "subject": desc(subject, IMAGE)}
+         "annotations": {"i": str(i)}, "subject": desc(subject, IMAGE, alg)}
     m.update(fields)
     data = dumps({k: v for k, v in m.items() if v is not None})
     r = reg.put_manifest(repo, ref or digest(data), data, m["mediaType"])
@@ -121,8 +121,7 @@ def test_empty_filter(reg, repo):
 def test_each_algorithm_has_its_list(reg, repo):
     subject = unique()
     one = referrer(reg, repo, subject)
-    two = referrer(reg, repo, subject, 1,
-                   subject=desc(subject, IMAGE, "sha512"))
+    two = referrer(reg, repo, subject, 1, alg="sha512")
     for alg, data in (("sha256", one), ("sha512", two)):
         found = reg.referrers(repo, digest(subject, alg))[1]
         assert [d["digest"] for d in found] == [digest(data)]

@@ -24,7 +24,7 @@ def test_deny(factory):
 @pytest.mark.parametrize("status", [429, 503, None])
 def test_limit_req(factory, status):
     n = factory(
-        http="limit_req_zone $server_name zone=lr:1m rate=1r/m;",
+        http="limit_req_zone $server_addr zone=lr:1m rate=1r/m;",
         location="limit_req zone=lr; "
                  + ("limit_req_status %d;" % status if status else ""))
     c = n.client()
@@ -42,7 +42,7 @@ def test_limit_req(factory, status):
 
 
 def test_limit_conn(factory):
-    n = factory(http="limit_conn_zone $server_name zone=lc:1m;",
+    n = factory(http="limit_conn_zone $server_addr zone=lc:1m;",
                 location="limit_conn lc 1;", workers=1)
     c = n.client()
     loc = c.start("a")

@@ -166,16 +166,20 @@ def test_http2(tls, h2, repo):
 
 @pytest.mark.smoke
 def test_http2_errors(h2, repo):
-    """Early refusals of large bodies; the connection goes on."""
+    """
+    Early refusals; the connection goes on.  The bodies fit into a stream's
+    first window: nginx itself resets a stream whose larger body it skips.
+    """
     data = unique(500000)
+    part = data[:50000]
     loc = location(ok(h2.post("/v2/%s/blobs/uploads/" % repo), 202))
     for _ in range(3):
-        r = h2.patch(loc, content=data,
-                     headers={"Content-Range": "7-500006"})
+        r = h2.patch(loc, content=part,
+                     headers={"Content-Range": "7-50006"})
         error(r, 416, "BLOB_UPLOAD_INVALID", "SIZE_INVALID")
-        r = h2.post("/v2/A/blobs/uploads/", content=data)
+        r = h2.post("/v2/A/blobs/uploads/", content=part)
         error(r, 400, "NAME_INVALID")
-        r = h2.patch(loc, content=iter([data]),
+        r = h2.patch(loc, content=iter([part]),
                      headers={"Content-Range": "0-99"})
         error(r, 400, "SIZE_INVALID")
     r = h2.put("/v2/%s/manifests/x" % repo, content=data)
