@@ -151,6 +151,7 @@ test_damaged(void **state)
     len = strlen(json);
 
     for (i = 0; i < 7; i++) {
+        memset(buf, 'x', sizeof(buf));
         s = fx_str(FX_MANIFEST);
         oci_record_header((u_char *) buf, &s, &d, (int64_t) len);
         memcpy(buf + OCI_RECORD_HEADER, json, len);
