@@ -24,11 +24,14 @@ class GateError(AssertionError):
 
 
 def wait_for(what, cond, timeout=10.0, step=0.02):
-    """Waits until cond() is true and returns its value."""
+    """
+    Waits until cond() is true and returns its value.  An HTTP response is
+    one whatever its status, though requests calls those of errors false.
+    """
     end = time.monotonic() + timeout * SLOWDOWN
     while True:
         value = cond()
-        if value:
+        if value or hasattr(value, "status_code"):
             return value
         if time.monotonic() > end:
             raise AssertionError("timed out waiting for %s" % what)
