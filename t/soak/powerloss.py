@@ -21,7 +21,7 @@ import soak
 
 ROUNDS = 3 if soak.QUICK else 100
 CLIENTS = 3
-IMAGE_SIZE = 1 << 30
+IMAGE_SIZE = 4 << 30
 
 # _IOR('X', 125, __u32); 2: without flushing the log
 EXT4_IOC_SHUTDOWN = 2 << 30 | 4 << 16 | ord("X") << 8 | 125
@@ -60,6 +60,13 @@ class Disk:
                                   ).returncode == 0
         soak.wait_for("umount", done, 30, .05)
         self.mounted = False
+
+        # while a dying process holds its namespace, the dead file system
+        # is still there, and the next mount would find it
+
+        soak.wait_for("the loop device to go", lambda: not subprocess.run(
+            ["losetup", "-j", self.path], check=True,
+            stdout=subprocess.PIPE).stdout, 30, .02)
 
     def remove(self):
         if self.mounted:
@@ -149,6 +156,7 @@ class Chunks(threading.Thread):
         if r.status == 200:
             if r.body != self.data:
                 raise soak.Violation("half a blob of chunks")
+            self.delete(client)
             return "whole"
         if self.acknowledged or r.status != 404:
             raise soak.Violation("a blob of chunks after its 201: %r" % r)
@@ -170,8 +178,13 @@ class Chunks(threading.Thread):
         r = client.blob("loss/chunks", self.digest)
         if r.status != 200 or r.body != self.data:
             raise soak.Violation("a continued blob differs")
-        client.req("DELETE", "/v2/loss/chunks/blobs/" + self.digest)
+        self.delete(client)
         return "continued"
+
+    def delete(self, client):
+        r = client.req("DELETE", "/v2/loss/chunks/blobs/" + self.digest)
+        if r.status != 202:
+            raise soak.Violation("a delete: %r" % r)
 
 
 class Machine:
