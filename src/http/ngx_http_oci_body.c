@@ -228,17 +228,28 @@ ngx_http_oci_body_pass_file(ngx_http_request_t *r, ngx_http_oci_body_t *body,
 }
 
 
-static void
-ngx_http_oci_body_end(ngx_http_request_t *r, ngx_http_oci_body_t *body,
-    ngx_int_t rc)
+void
+ngx_http_oci_body_stop(ngx_http_request_t *r)
 {
-    body->ended = 1;
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+    ctx->body->ended = 1;
 
     if (r->connection->read->timer_set) {
         ngx_del_timer(r->connection->read);
     }
 
     r->read_event_handler = ngx_http_block_reading;
+}
+
+
+static void
+ngx_http_oci_body_end(ngx_http_request_t *r, ngx_http_oci_body_t *body,
+    ngx_int_t rc)
+{
+    ngx_http_oci_body_stop(r);
 
     body->end(r, body->sink, rc);
 }

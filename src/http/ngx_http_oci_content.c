@@ -61,8 +61,7 @@ ngx_http_oci_content_send(ngx_http_request_t *r,
     ngx_http_oci_content_t *content)
 {
     int               rc;
-    off_t             total;
-    unsigned          i, n, max;
+    unsigned          n, max;
     ngx_str_t         etag;
     ngx_file_t       *file;
     oci_range_t      *ranges, whole;
@@ -126,20 +125,6 @@ ngx_http_oci_content_send(ngx_http_request_t *r,
     if (n == 1) {
         return ngx_http_oci_content_single(r, content, &ranges[0],
                                            NGX_HTTP_PARTIAL_CONTENT);
-    }
-
-    total = 0;
-
-    for (i = 0; i < n; i++) {
-        total += ranges[i].end - ranges[i].start;
-
-        if (total > content->size) {
-
-            /* more than the whole, so the whole: RFC 9110 14.2 allows it */
-
-            return ngx_http_oci_content_single(r, content, &whole,
-                                               NGX_HTTP_OK);
-        }
     }
 
     file = ngx_http_oci_content_file(r, content);

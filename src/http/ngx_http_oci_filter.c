@@ -3,7 +3,12 @@
  * Copyright (C) the ngx_http_oci_module authors
  *
  * What nginx itself refuses in a location of ours (401, 403, 413, 429, ...)
- * leaves as OCI error JSON.
+ * leaves as OCI error JSON; and no answer of ours meets a filter that would
+ * change its bytes.
+ *
+ * Two places in the chain: this filter comes after add_header's, and hands
+ * what is ours to the low one, which stands below all filters that look into
+ * a body (gzip, sub, ssi, charset, ...).
  */
 
 
@@ -24,6 +29,7 @@ static ngx_uint_t ngx_http_oci_filter_status(ngx_http_request_t *r);
 static ngx_int_t ngx_http_oci_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_oci_filter_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_oci_low_filter_init(ngx_conf_t *cf);
 
 
 static ngx_http_module_t  ngx_http_oci_filter_module_ctx = {
@@ -57,8 +63,42 @@ ngx_module_t  ngx_http_oci_filter_module = {
 };
 
 
+static ngx_http_module_t  ngx_http_oci_low_filter_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    ngx_http_oci_low_filter_init,          /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    NULL,                                  /* create location configuration */
+    NULL                                   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_oci_low_filter_module = {
+    NGX_MODULE_V1,
+    &ngx_http_oci_low_filter_module_ctx,   /* module context */
+    NULL,                                  /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+static ngx_http_output_header_filter_pt  ngx_http_low_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_low_body_filter;
 
 
 static ngx_int_t
@@ -67,13 +107,19 @@ ngx_http_oci_header_filter(ngx_http_request_t *r)
     ngx_http_oci_ctx_t       *ctx;
     ngx_http_oci_loc_conf_t  *olcf;
 
-    if (r != r->main || r->headers_out.status < NGX_HTTP_BAD_REQUEST) {
+    if (r != r->main) {
         return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+    if (ctx && ctx->answered) {
+        return ngx_http_low_header_filter(r);
     }
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
-    if (olcf->store == NULL) {
+    if (r->headers_out.status < NGX_HTTP_BAD_REQUEST || olcf->store == NULL) {
         return ngx_http_next_header_filter(r);
     }
 
@@ -82,7 +128,7 @@ ngx_http_oci_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    if (ctx->answered || ctx->route.endpoint == OCI_ENDPOINT_NONE) {
+    if (ctx->route.endpoint == OCI_ENDPOINT_NONE) {
         return ngx_http_next_header_filter(r);
     }
 
@@ -90,7 +136,7 @@ ngx_http_oci_header_filter(ngx_http_request_t *r)
         return NGX_ERROR;
     }
 
-    return ngx_http_next_header_filter(r);
+    return ngx_http_low_header_filter(r);
 }
 
 
@@ -189,8 +235,12 @@ ngx_http_oci_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
 
-    if (ctx == NULL || ctx->page == NULL || r != r->main) {
+    if (ctx == NULL || !ctx->answered || r != r->main || r->postponed) {
         return ngx_http_next_body_filter(r, in);
+    }
+
+    if (ctx->page == NULL) {
+        return ngx_http_low_body_filter(r, in);
     }
 
     for (cl = in; cl; cl = cl->next) {
@@ -199,7 +249,7 @@ ngx_http_oci_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     if (ctx->paged) {
-        return ngx_http_next_body_filter(r, NULL);
+        return ngx_http_low_body_filter(r, NULL);
     }
 
     ctx->paged = 1;
@@ -207,7 +257,7 @@ ngx_http_oci_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     out.buf = ctx->page;
     out.next = NULL;
 
-    return ngx_http_next_body_filter(r, &out);
+    return ngx_http_low_body_filter(r, &out);
 }
 
 
@@ -219,6 +269,16 @@ ngx_http_oci_filter_init(ngx_conf_t *cf)
 
     ngx_http_next_body_filter = ngx_http_top_body_filter;
     ngx_http_top_body_filter = ngx_http_oci_body_filter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_low_filter_init(ngx_conf_t *cf)
+{
+    ngx_http_low_header_filter = ngx_http_top_header_filter;
+    ngx_http_low_body_filter = ngx_http_top_body_filter;
 
     return NGX_OK;
 }

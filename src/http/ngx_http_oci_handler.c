@@ -261,13 +261,15 @@ ngx_http_oci_handler(ngx_http_request_t *r)
 
     rc = ngx_http_oci_namespace(r, ctx);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
     return op->handler(r, ctx);
 }
 
+
+/* NGX_DECLINED to go on, else what the handler returns */
 
 static ngx_int_t
 ngx_http_oci_namespace(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
@@ -279,7 +281,7 @@ ngx_http_oci_namespace(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
     if (olcf->ns == NULL) {
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     if (ngx_http_complex_value(r, olcf->ns, &value) != NGX_OK) {
@@ -287,7 +289,7 @@ ngx_http_oci_namespace(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     }
 
     if (value.len == 0 && olcf->ns->lengths == NULL) {
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     if (olcf->ns->lengths == NULL) {
@@ -297,7 +299,7 @@ ngx_http_oci_namespace(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         ctx->repo.ns.data = value.data;
         ctx->repo.ns.len = value.len;
 
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     allow = olcf->ns_allow ? olcf->ns_allow->elts : NULL;
@@ -310,7 +312,7 @@ ngx_http_oci_namespace(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
             ctx->repo.ns.data = allow[i].data;
             ctx->repo.ns.len = allow[i].len;
 
-            return NGX_OK;
+            return NGX_DECLINED;
         }
     }
 

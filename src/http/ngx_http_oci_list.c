@@ -59,7 +59,7 @@ ngx_http_oci_tags_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     rc = ngx_http_oci_list_args(r, l);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -81,7 +81,7 @@ ngx_http_oci_catalog_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     rc = ngx_http_oci_list_args(r, l);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -129,6 +129,8 @@ ngx_http_oci_list_cleanup(void *data)
 }
 
 
+/* NGX_DECLINED to go on, else what the handler returns */
+
 static ngx_int_t
 ngx_http_oci_list_args(ngx_http_request_t *r, ngx_http_oci_list_ctx_t *l)
 {
@@ -154,10 +156,9 @@ ngx_http_oci_list_args(ngx_http_request_t *r, ngx_http_oci_list_ctx_t *l)
     }
 
     if (rc != OCI_OK && rc != OCI_NOT_FOUND) {
-        rc = ngx_http_oci_send_error(r, OCI_ERR_UNSUPPORTED,
-                                     NGX_HTTP_BAD_REQUEST,
-                                     "n is not a number", NULL);
-        return (rc == NGX_OK) ? NGX_DONE : rc;
+        return ngx_http_oci_send_error(r, OCI_ERR_UNSUPPORTED,
+                                       NGX_HTTP_BAD_REQUEST,
+                                       "n is not a number", NULL);
     }
 
     rc = oci_query_arg(&args, "last", 0, &l->last, l->last_buf,
@@ -165,17 +166,16 @@ ngx_http_oci_list_args(ngx_http_request_t *r, ngx_http_oci_list_ctx_t *l)
 
     if (rc == OCI_NOT_FOUND) {
         l->last.len = 0;
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     if (rc != OCI_OK) {
-        rc = ngx_http_oci_send_error(r, OCI_ERR_UNSUPPORTED,
-                                     NGX_HTTP_BAD_REQUEST,
-                                     "last is malformed", NULL);
-        return (rc == NGX_OK) ? NGX_DONE : rc;
+        return ngx_http_oci_send_error(r, OCI_ERR_UNSUPPORTED,
+                                       NGX_HTTP_BAD_REQUEST,
+                                       "last is malformed", NULL);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -287,7 +287,7 @@ ngx_http_oci_referrers_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     rc = ngx_http_oci_list_args(r, l);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 

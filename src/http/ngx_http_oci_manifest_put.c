@@ -115,7 +115,7 @@ ngx_http_oci_manifest_put_handler(ngx_http_request_t *r,
 
     rc = ngx_http_oci_manifest_put_tags(r, ctx, put);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -144,6 +144,8 @@ ngx_http_oci_manifest_put_cleanup(void *data)
 
 /* the tag of the path, or the ?tag= arguments of a push by digest */
 
+/* NGX_DECLINED to go on, else what the handler returns */
+
 static ngx_int_t
 ngx_http_oci_manifest_put_tags(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_manifest_put_t *put)
@@ -155,7 +157,7 @@ ngx_http_oci_manifest_put_tags(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     if (!ctx->route.is_digest) {
         put->tags[0] = ctx->route.reference;
         put->ntags = 1;
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
     args.data = r->args.data;
@@ -171,7 +173,7 @@ ngx_http_oci_manifest_put_tags(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         rc = oci_query_arg(&args, "tag", put->ntags, &tag, buf, OCI_TAG_MAX);
 
         if (rc == OCI_NOT_FOUND) {
-            return NGX_OK;
+            return NGX_DECLINED;
         }
 
         if (rc == OCI_OK && !oci_tag_valid(tag.data, tag.len)) {
@@ -179,16 +181,14 @@ ngx_http_oci_manifest_put_tags(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         }
 
         if (rc != OCI_OK) {
-            rc = ngx_http_oci_send_error(r, OCI_ERR_MANIFEST_INVALID, 0,
-                                         "a tag is invalid", NULL);
-            return (rc == NGX_OK) ? NGX_DONE : rc;
+            return ngx_http_oci_send_error(r, OCI_ERR_MANIFEST_INVALID, 0,
+                                           "a tag is invalid", NULL);
         }
 
         if (put->ntags == NGX_HTTP_OCI_TAGS_MAX) {
-            rc = ngx_http_oci_send_error(r, OCI_ERR_UNSUPPORTED,
-                                         NGX_HTTP_REQUEST_URI_TOO_LARGE,
-                                         "too many tags", NULL);
-            return (rc == NGX_OK) ? NGX_DONE : rc;
+            return ngx_http_oci_send_error(r, OCI_ERR_UNSUPPORTED,
+                                           NGX_HTTP_REQUEST_URI_TOO_LARGE,
+                                           "too many tags", NULL);
         }
 
         put->tags[put->ntags++] = tag;

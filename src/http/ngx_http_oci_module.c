@@ -10,13 +10,13 @@
 #include "ngx_http_oci_task.h"
 
 
-#define NGX_HTTP_OCI_BODY_BUFFER    (256 * 1024)
-#define NGX_HTTP_OCI_REOPEN         5000
+#define NGX_HTTP_OCI_DEFAULT_MAX_BODY  (1024 * 1024)
+#define NGX_HTTP_OCI_BODY_BUFFER       (256 * 1024)
+#define NGX_HTTP_OCI_REOPEN            5000
 
 
 static ngx_int_t ngx_http_oci_preconfiguration(ngx_conf_t *cf);
 static void *ngx_http_oci_create_main_conf(ngx_conf_t *cf);
-static char *ngx_http_oci_init_main_conf(ngx_conf_t *cf, void *conf);
 static void *ngx_http_oci_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
@@ -156,7 +156,7 @@ static ngx_http_module_t  ngx_http_oci_module_ctx = {
     NULL,                                  /* postconfiguration */
 
     ngx_http_oci_create_main_conf,         /* create main configuration */
-    ngx_http_oci_init_main_conf,           /* init main configuration */
+    NULL,                                  /* init main configuration */
 
     NULL,                                  /* create server configuration */
     NULL,                                  /* merge server configuration */
@@ -201,63 +201,12 @@ ngx_http_oci_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&omcf->stores, cf->pool, 2,
                        sizeof(ngx_http_oci_store_t *))
-        != NGX_OK
-        || ngx_array_init(&omcf->levels, cf->pool, 4,
-                          sizeof(ngx_http_conf_ctx_t *))
-           != NGX_OK)
+        != NGX_OK)
     {
         return NULL;
     }
 
     return omcf;
-}
-
-
-/*
- * Between parsing and merging, while a limit that nobody set is still unset:
- * where a level has an "oci" of its own and neither it nor what is around it
- * sets client_max_body_size, nginx's default of 1m is lifted.
- */
-
-static char *
-ngx_http_oci_init_main_conf(ngx_conf_t *cf, void *conf)
-{
-    ngx_http_oci_main_conf_t  *omcf = conf;
-
-    ngx_uint_t                  i;
-    ngx_http_conf_ctx_t       **level, *main;
-    ngx_http_core_srv_conf_t   *cscf;
-    ngx_http_core_loc_conf_t   *own, *srv, *http;
-
-    main = cf->ctx;
-    http = main->loc_conf[ngx_http_core_module.ctx_index];
-
-    level = omcf->levels.elts;
-
-    for (i = 0; i < omcf->levels.nelts; i++) {
-
-        own = level[i]->loc_conf[ngx_http_core_module.ctx_index];
-
-        cscf = level[i]->srv_conf[ngx_http_core_module.ctx_index];
-        srv = cscf->ctx ? cscf->ctx->loc_conf[ngx_http_core_module.ctx_index]
-                        : http;
-
-        if (own->client_max_body_size == NGX_CONF_UNSET
-            && srv->client_max_body_size == NGX_CONF_UNSET
-            && http->client_max_body_size == NGX_CONF_UNSET)
-        {
-            own->client_max_body_size = 0;
-        }
-
-        if (own->client_body_buffer_size == NGX_CONF_UNSET_SIZE
-            && srv->client_body_buffer_size == NGX_CONF_UNSET_SIZE
-            && http->client_body_buffer_size == NGX_CONF_UNSET_SIZE)
-        {
-            own->client_body_buffer_size = NGX_HTTP_OCI_BODY_BUFFER;
-        }
-    }
-
-    return NGX_CONF_OK;
 }
 
 
@@ -367,6 +316,19 @@ ngx_http_oci_merge_handler(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf,
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /*
+     * nginx has put its defaults in by now, so a limit of just this size
+     * can't be told from one that nobody set: it is lifted either way.
+     */
+
+    if (clcf->client_max_body_size == NGX_HTTP_OCI_DEFAULT_MAX_BODY) {
+        clcf->client_max_body_size = 0;
+    }
+
+    if (clcf->client_body_buffer_size == 2 * ngx_pagesize) {
+        clcf->client_body_buffer_size = NGX_HTTP_OCI_BODY_BUFFER;
+    }
 
     if (clcf->handler == ngx_http_oci_handler) {
         return NGX_CONF_OK;
@@ -748,9 +710,7 @@ ngx_http_oci(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_oci_loc_conf_t  *olcf = conf;
 
-    ngx_str_t                  *value;
-    ngx_http_conf_ctx_t       **level;
-    ngx_http_oci_main_conf_t   *omcf;
+    ngx_str_t  *value;
 
     if (olcf->name.data) {
         return "is duplicate";
@@ -759,19 +719,6 @@ ngx_http_oci(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     olcf->name = value[1];
-
-    if (ngx_strcmp(value[1].data, "off") == 0) {
-        return NGX_CONF_OK;
-    }
-
-    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_oci_module);
-
-    level = ngx_array_push(&omcf->levels);
-    if (level == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *level = cf->ctx;
 
     return NGX_CONF_OK;
 }

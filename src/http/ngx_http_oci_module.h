@@ -72,8 +72,6 @@ typedef struct {
 
 typedef struct {
     ngx_array_t             stores;         /* ngx_http_oci_store_t * */
-    ngx_array_t             levels;         /* ngx_http_conf_ctx_t *, those
-                                               with an "oci" of their own */
 } ngx_http_oci_main_conf_t;
 
 
@@ -160,6 +158,7 @@ ngx_msec_t ngx_http_oci_manager(void *data);
 
 extern ngx_module_t  ngx_http_oci_module;
 extern ngx_module_t  ngx_http_oci_filter_module;
+extern ngx_module_t  ngx_http_oci_low_filter_module;
 
 
 #endif /* _NGX_HTTP_OCI_MODULE_H_INCLUDED_ */

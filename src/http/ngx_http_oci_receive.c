@@ -213,14 +213,7 @@ ngx_http_oci_receive_post(ngx_http_request_t *r, ngx_http_oci_upload_t *u,
 static void
 ngx_http_oci_receive_write(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
 {
-    if (ngx_http_oci_receive_post(r, u, ngx_http_oci_receive_write_work,
-                                  ngx_http_oci_receive_write_done)
-        != NGX_OK)
-    {
-        u->failed = 1;
-        u->rc = OCI_AGAIN;
-        return;
-    }
+    /* before the task: its thread may run at once */
 
     u->writing = 1;
     u->out = u->piece[u->fill];
@@ -228,6 +221,15 @@ ngx_http_oci_receive_write(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
 
     u->fill ^= 1;
     u->len[u->fill] = 0;
+
+    if (ngx_http_oci_receive_post(r, u, ngx_http_oci_receive_write_work,
+                                  ngx_http_oci_receive_write_done)
+        != NGX_OK)
+    {
+        u->writing = 0;
+        u->failed = 1;
+        u->rc = OCI_AGAIN;
+    }
 }
 
 

@@ -234,8 +234,10 @@ ngx_http_oci_prepare(ngx_http_request_t *r, ngx_uint_t status, off_t length,
 
     /*
      * The bytes are what the digest says and the length is what clients
-     * check.  Filters choose by content type, so it goes out as a header
-     * that they don't look at; gzip is told no as well, for "gzip_types *".
+     * check.  Our filter leads past those that change a body; where it can't
+     * (a module compiled in has no place below them), they choose by content
+     * type, so that goes out as a header that they don't look at, and gzip
+     * is told no.
      */
 
     ngx_str_null(&r->headers_out.content_type);

@@ -151,7 +151,7 @@ ngx_http_oci_upload_start_handler(ngx_http_request_t *r,
 
     rc = ngx_http_oci_upload_start_args(r, u);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -160,7 +160,10 @@ ngx_http_oci_upload_start_handler(ngx_http_request_t *r,
 }
 
 
-/* NGX_OK, NGX_DECLINED when the argument is not there, or what was sent */
+/*
+ * NGX_DECLINED to go on, with digested set if the argument is there; else
+ * what the handler returns.
+ */
 
 static ngx_int_t
 ngx_http_oci_upload_digest_arg(ngx_http_request_t *r,
@@ -186,16 +189,14 @@ ngx_http_oci_upload_digest_arg(ngx_http_request_t *r,
     if (rc == OCI_OK) {
         u->digested = 1;
         u->alg = u->digest.alg;
-        return NGX_OK;
+        return NGX_DECLINED;
     }
 
-    rc = ngx_http_oci_send_error(r, OCI_ERR_DIGEST_INVALID, 0,
-                                 rc == OCI_UNSUPPORTED
-                                     ? "the digest's algorithm is unknown"
-                                     : NULL,
-                                 NULL);
-
-    return (rc == NGX_OK) ? NGX_DONE : rc;
+    return ngx_http_oci_send_error(r, OCI_ERR_DIGEST_INVALID, 0,
+                                   rc == OCI_UNSUPPORTED
+                                       ? "the digest's algorithm is unknown"
+                                       : NULL,
+                                   NULL);
 }
 
 
@@ -215,7 +216,11 @@ ngx_http_oci_upload_start_args(ngx_http_request_t *r,
 
     rc = ngx_http_oci_upload_digest_arg(r, u, "mount");
 
-    if (rc == NGX_OK) {
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (u->digested) {
 
         buf = ngx_pnalloc(r->pool, OCI_NAME_MAX);
         if (buf == NULL) {
@@ -234,23 +239,20 @@ ngx_http_oci_upload_start_args(ngx_http_request_t *r,
             u->mount = (olcf->mount == NGX_HTTP_OCI_MOUNT_ANY);
         }
 
-        return NGX_OK;
+        return NGX_DECLINED;
     }
+
+    rc = ngx_http_oci_upload_digest_arg(r, u, "digest");
 
     if (rc != NGX_DECLINED) {
         return rc;
     }
 
-    rc = ngx_http_oci_upload_digest_arg(r, u, "digest");
-
-    if (rc == NGX_OK) {
+    if (u->digested) {
         u->whole = (r->headers_in.content_length_n > 0
                     || r->headers_in.chunked
                     || (r->headers_in.content_length_n < 0
                         && r->http_version >= NGX_HTTP_VERSION_20));
-
-    } else if (rc != NGX_DECLINED) {
-        return rc;
     }
 
     return ngx_http_oci_upload_algorithm(r, u);
@@ -276,10 +278,9 @@ ngx_http_oci_upload_algorithm(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
     }
 
     if (rc != OCI_OK && rc != OCI_NOT_FOUND) {
-        rc = ngx_http_oci_send_error(r, OCI_ERR_DIGEST_INVALID, 0,
-                                     "the digest algorithm is unknown", NULL);
-
-        return (rc == NGX_OK) ? NGX_DONE : rc;
+        return ngx_http_oci_send_error(r, OCI_ERR_DIGEST_INVALID, 0,
+                                       "the digest algorithm is unknown",
+                                       NULL);
     }
 
     if (u->digested && !u->whole) {
@@ -290,7 +291,7 @@ ngx_http_oci_upload_algorithm(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
         u->whole = oci_digest_equal(&empty, &u->digest);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 
@@ -340,7 +341,8 @@ ngx_http_oci_upload_start_work(void *data)
         return rc;
     }
 
-    u->id.data = (u_char *) u->session.id;
+    ngx_memcpy(u->id_buf, u->session.id, OCI_UPLOAD_ID_LEN);
+    u->id.data = u->id_buf;
     u->id.len = OCI_UPLOAD_ID_LEN;
 
     if (!u->whole) {
@@ -402,19 +404,19 @@ ngx_http_oci_upload_write_handler(ngx_http_request_t *r,
 
         rc = ngx_http_oci_upload_digest_arg(r, u, "digest");
 
-        if (rc == NGX_DECLINED) {
-            return ngx_http_oci_send_error(r, OCI_ERR_DIGEST_INVALID, 0,
-                                           "the digest is missing", NULL);
+        if (rc != NGX_DECLINED) {
+            return rc;
         }
 
-        if (rc != NGX_OK) {
-            return rc;
+        if (!u->digested) {
+            return ngx_http_oci_send_error(r, OCI_ERR_DIGEST_INVALID, 0,
+                                           "the digest is missing", NULL);
         }
     }
 
     rc = ngx_http_oci_upload_content_range(r, u);
 
-    if (rc != NGX_OK) {
+    if (rc != NGX_DECLINED) {
         return rc;
     }
 
@@ -428,7 +430,6 @@ ngx_http_oci_upload_content_range(ngx_http_request_t *r,
     ngx_http_oci_upload_t *u)
 {
     int64_t           end;
-    ngx_int_t         rc;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
@@ -440,7 +441,7 @@ ngx_http_oci_upload_content_range(ngx_http_request_t *r,
 
         if (i >= part->nelts) {
             if (part->next == NULL) {
-                return NGX_OK;
+                return NGX_DECLINED;
             }
 
             part = part->next;
@@ -457,16 +458,13 @@ ngx_http_oci_upload_content_range(ngx_http_request_t *r,
         }
     }
 
-    rc = NGX_OK;
-
     if (oci_content_range_parse(h[i].value.data, h[i].value.len, &u->start,
                                 &end)
         != OCI_OK)
     {
-        rc = ngx_http_oci_send_error(r, OCI_ERR_BLOB_UPLOAD_INVALID, 0,
-                                     "the Content-Range is malformed", NULL);
-
-        return (rc == NGX_OK) ? NGX_DONE : rc;
+        return ngx_http_oci_send_error(r, OCI_ERR_BLOB_UPLOAD_INVALID, 0,
+                                       "the Content-Range is malformed",
+                                       NULL);
     }
 
     u->ranged = 1;
@@ -475,14 +473,10 @@ ngx_http_oci_upload_content_range(ngx_http_request_t *r,
     if (r->headers_in.content_length_n >= 0
         && r->headers_in.content_length_n != u->length)
     {
-        rc = ngx_http_oci_send_error(r, OCI_ERR_SIZE_INVALID, 0,
-                                     "the body is not as long as its "
-                                     "Content-Range says", NULL);
-
-        return (rc == NGX_OK) ? NGX_DONE : rc;
+        return ngx_http_oci_upload_error(r, u, OCI_RANGE);
     }
 
-    return NGX_OK;
+    return NGX_DECLINED;
 }
 
 

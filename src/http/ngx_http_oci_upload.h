@@ -29,6 +29,7 @@ struct ngx_http_oci_upload_s {
     oci_repo_t              from;           /* of a mount; name.len 0: any */
     oci_str_t               user;
     oci_str_t               id;
+    u_char                  id_buf[OCI_UPLOAD_ID_LEN];
     oci_alg_t               alg;
     oci_digest_t            digest;         /* of ?digest= or ?mount= */
     oci_upload_t            session;
