@@ -140,6 +140,6 @@ def test_no_filter_touches(filtered, path):
             if method == "GET":
                 size = len(r.body)
                 if body is not None:
-                    assert r.body.strip() == body or path == "tags"
+                    assert r.body.rstrip(b"\n") == body
                 assert b"broken" not in r.body
             assert header(r, "Content-Length") == str(size)
