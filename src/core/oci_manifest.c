@@ -631,6 +631,8 @@ oci_manifest_add(oci_manifest_t *m, json_t *json, oci_desc_kind_t kind,
     desc->kind = kind;
     desc->foreign = (foreign != 0);
     desc->unsupported = (rc == OCI_UNSUPPORTED);
+    desc->manifest = (oci_json_str(type, &text)
+                      && oci_manifest_form(&text) != OCI_FORM_OTHER);
 
     m->count++;
 

@@ -32,6 +32,8 @@ typedef struct {
     oci_desc_kind_t   kind;
     unsigned          foreign:1;        /* need not be here: nondistributable
                                            media type or "urls" */
+    unsigned          manifest:1;       /* its media type is a manifest's, so
+                                           content stored as a blob is not it */
     unsigned          unsupported:1;    /* digest of an unknown algorithm,
                                            digest.hex_len is 0 */
 } oci_descriptor_t;

@@ -39,7 +39,8 @@ ngx_http_oci_body_read(ngx_http_request_t *r, ngx_http_oci_body_t *body)
 
         /* its count is given back already, ours is still held */
 
-        ngx_http_oci_body_end(r, body, rc);
+        body->broken = rc;
+        ngx_http_oci_body_handler(r);
         return;
     }
 
@@ -107,6 +108,11 @@ ngx_http_oci_body_handler(ngx_http_request_t *r)
             return;
         }
 
+        if (body->broken) {
+            ngx_http_oci_body_end(r, body, body->broken);
+            return;
+        }
+
         if (!r->reading_body) {
             ngx_http_oci_body_end(r, body, NGX_OK);
             return;
@@ -115,8 +121,11 @@ ngx_http_oci_body_handler(ngx_http_request_t *r)
         rc = ngx_http_read_unbuffered_request_body(r);
 
         if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-            ngx_http_oci_body_end(r, body, rc);
-            return;
+
+            /* what came before the end of it still counts */
+
+            body->broken = rc;
+            continue;
         }
 
         if (rc == NGX_AGAIN && r->request_body->bufs == NULL) {

@@ -31,6 +31,7 @@ struct ngx_http_oci_body_s {
 
     void       *sink;
     off_t       received;
+    ngx_int_t   broken;         /* how it ends once all is handed over */
     unsigned    ended:1;
 };
 

@@ -24,6 +24,8 @@
 
 static ngx_msec_t ngx_http_oci_manager_collect(ngx_http_oci_store_t *st);
 static ngx_msec_t ngx_http_oci_manager_expire(ngx_http_oci_store_t *st);
+static ngx_msec_t ngx_http_oci_manager_expire_interval(
+    ngx_http_oci_store_t *st);
 static const oci_collect_policy_t *ngx_http_oci_manager_policy(void *data,
     const oci_str_t *ns);
 static ngx_msec_t ngx_http_oci_manager_interval(ngx_http_oci_store_t *st);
@@ -57,7 +59,8 @@ ngx_http_oci_manager(void *data)
                                          ngx_http_oci_manager_policy, st);
 
         st->collect_at = ngx_current_msec + ngx_http_oci_manager_interval(st);
-        st->expire_at = st->collect_at;
+        st->expire_at = ngx_current_msec
+                        + ngx_http_oci_manager_expire_interval(st);
     }
 
     expire = ngx_http_oci_manager_expire(st);
@@ -138,13 +141,23 @@ ngx_http_oci_manager_expire(ngx_http_oci_store_t *st)
 
     st->expire_cursor = 0;
 
-    left = (ngx_msec_t) st->upload_timeout * 1000 / 24;
-    left = ngx_max(left, NGX_HTTP_OCI_MANAGER_MIN);
-    left = ngx_min(left, NGX_HTTP_OCI_MANAGER_MAX);
+    left = ngx_http_oci_manager_expire_interval(st);
 
     st->expire_at = ngx_current_msec + left;
 
     return left;
+}
+
+
+static ngx_msec_t
+ngx_http_oci_manager_expire_interval(ngx_http_oci_store_t *st)
+{
+    ngx_msec_t  interval;
+
+    interval = (ngx_msec_t) st->upload_timeout * 1000 / 24;
+    interval = ngx_max(interval, NGX_HTTP_OCI_MANAGER_MIN);
+
+    return ngx_min(interval, NGX_HTTP_OCI_MANAGER_MAX);
 }
 
 
@@ -209,14 +222,17 @@ ngx_http_oci_manager_report(ngx_http_oci_store_t *st)
 
     ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
                   "oci: collection pass %uL of \"%V\": manifests %uL, "
-                  "tags %uL, links %uL, blobs %uL, bytes %uL, restored %uL",
+                  "tags %uL, links %uL, blobs %uL, bytes %uL, restored %uL, "
+                  "damaged %uL, busy %uL",
                   is->passes, &st->name,
                   is->manifests - was->manifests,
                   is->tags - was->tags,
                   is->links - was->links,
                   is->blobs - was->blobs,
                   is->bytes - was->bytes,
-                  is->restored - was->restored);
+                  is->restored - was->restored,
+                  is->damaged - was->damaged,
+                  is->busy - was->busy);
 
     *was = *is;
 }

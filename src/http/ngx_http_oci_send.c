@@ -261,6 +261,10 @@ ngx_http_oci_prepare(ngx_http_request_t *r, ngx_uint_t status, off_t length,
 void
 ngx_http_oci_leave_body(ngx_http_request_t *r)
 {
+    if (r->reading_body) {
+        r->keepalive = 0;
+    }
+
     if (r->request_body || r->discard_body) {
         return;
     }

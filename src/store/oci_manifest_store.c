@@ -290,7 +290,11 @@ oci_manifest_present(const oci_store_t *s, const oci_repo_t *r,
             return oci_fail("lstat()", path);
         }
 
-        /* an index may list what was pushed as a blob */
+        if (desc->manifest) {
+            return OCI_NOT_FOUND;
+        }
+
+        /* an index may list what is no manifest, and was pushed as a blob */
     }
 
     return oci_blob_keep(s, r, &desc->digest);
