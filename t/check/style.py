@@ -18,7 +18,7 @@ HEAD = re.compile(r"\n/\*\n \* Copyright \(C\) the ngx_http_oci_module "
 ONLY_IN = (
     ("nginx_version", "src/http/ngx_http_oci_compat.h"),
     ("ngx_thread_task_post", "src/http/ngx_http_oci_task.c"),
-    ("ngx_command_t", "src/http/ngx_http_oci_module.c"),
+    ("ngx_null_command", "src/http/ngx_http_oci_module.c"),
 )
 
 # room -> the rooms whose headers it must not see
