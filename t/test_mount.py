@@ -129,3 +129,45 @@ def test_mount_makes_manifests_acceptable(reg, repo):
     for d in [m["config"]] + m["layers"]:
         mount(reg, repo + "/b", d["digest"], repo + "/a")
     assert reg.put_manifest(repo + "/b", "v1", data).status_code == 201
+
+
+USERS = {"users": "alice:{PLAIN}secret\n"}
+LOGIN = 'auth_basic "r"; auth_basic_user_file @PREFIX@/files/users;'
+
+
+@pytest.mark.smoke
+@pytest.mark.valgrind
+def test_mount_from_another_location(factory):
+    """Rights belong to locations: no way round the source's login."""
+    opts = "oci main; oci_methods pull push delete; oci_mount from;"
+    n = factory(files=USERS, v2="""
+        location /v2/ { %s }
+        location /v2/open/ { %s }
+        location /v2/private/ { %s %s }
+        location /v2/static/ { return 200 "no registry"; }
+        location /v2/limited/ { %s limit_except GET { allow all; } }
+        """ % (opts, opts, LOGIN, opts, opts))
+    c, alice = n.client(), n.client(auth=("alice", "secret"))
+    d = alice.push("private/a")
+    mount(c, "open/b", d, "private/a", 202)
+    assert not c.has("open/b", d)
+    mount(alice, "private/b", d, "private/a")
+    mount(c, "open/b", d, "static/a", 202)
+    mount(c, "open/b", d, "elsewhere", 202)
+    mount(c, "open/b", d, "open/b/../../private/a".replace("..", "x"), 202)
+    o = c.push("open/a")
+    mount(c, "open/b", o, "open/a")
+    mount(c, "elsewhere", o, "open/a", 202)
+    e = c.push("limited/a")
+    mount(c, "limited/b", e, "limited/a")
+    r = mount(c, "open/c", d, "private/a", 202)
+    ok(c.finish(location(r), digest(b"z"), b"z"), 201)
+
+
+def test_mount_off(factory):
+    n = factory(location="oci_mount off;")
+    c = n.client()
+    d = c.push("a")
+    mount(c, "b", d, "a", 202)
+    mount(c, "b", d, None, 202)
+    assert not c.has("b", d)

@@ -225,6 +225,14 @@ ngx_http_oci_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
+    if (r != r->main) {
+        ctx = ngx_http_get_module_ctx(r->parent, ngx_http_oci_module);
+
+        if (ctx && ctx->probe == r) {
+            return ngx_http_oci_mount_probe(r);
+        }
+    }
+
     ctx = ngx_http_oci_get_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -130,6 +130,7 @@ typedef struct {
 
     ngx_http_oci_task_t    *task;
     ngx_http_oci_body_t    *body;
+    ngx_http_request_t     *probe;          /* of a mount's source */
 
     /* the error body that stands in place of nginx's own page */
     ngx_buf_t              *page;
@@ -137,6 +138,7 @@ typedef struct {
     unsigned                answered:1;     /* headers are ours */
     unsigned                digested:1;     /* digest is set */
     unsigned                paged:1;        /* page was passed on */
+    unsigned                mountable:1;    /* what the probe found */
 } ngx_http_oci_ctx_t;
 
 
@@ -148,6 +150,9 @@ ngx_http_oci_ctx_t *ngx_http_oci_get_ctx(ngx_http_request_t *r);
 
 /* the location's content handler */
 ngx_int_t ngx_http_oci_handler(ngx_http_request_t *r);
+
+/* the same for the subrequest of ngx_http_oci_mount_check() */
+ngx_int_t ngx_http_oci_mount_probe(ngx_http_request_t *r);
 
 /* adds the variables; called in preconfiguration */
 ngx_int_t ngx_http_oci_add_variables(ngx_conf_t *cf);

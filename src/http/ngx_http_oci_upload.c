@@ -155,6 +155,23 @@ ngx_http_oci_upload_start_handler(ngx_http_request_t *r,
         return rc;
     }
 
+    if (!u->mount || u->from.name.len == 0) {
+        return ngx_http_oci_upload_start(r, u);
+    }
+
+    if (ngx_http_oci_mount_check(r, u) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+ngx_int_t
+ngx_http_oci_upload_start(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
+{
     return ngx_http_oci_upload_post(r, u, ngx_http_oci_upload_start_work,
                                     ngx_http_oci_upload_start_done);
 }

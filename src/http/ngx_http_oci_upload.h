@@ -66,6 +66,18 @@ struct ngx_http_oci_upload_s {
 ngx_http_oci_upload_t *ngx_http_oci_upload_create(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx);
 
+/* the mount or the session, in a thread; returns as a content handler does */
+ngx_int_t ngx_http_oci_upload_start(ngx_http_request_t *r,
+    ngx_http_oci_upload_t *u);
+
+/*
+ * Finds out whether the location that u->from is read through is this one,
+ * and goes on with ngx_http_oci_upload_start(), u->mount saying so.  The
+ * caller holds a count of the request.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_oci_mount_check(ngx_http_request_t *r,
+    ngx_http_oci_upload_t *u);
+
 /*
  * Reads the body into the acquired session and ends the request.  Takes over
  * a count of the request.

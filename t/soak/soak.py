@@ -11,7 +11,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 T = os.path.dirname(HERE)
 sys.path.insert(0, T)
 
-from nginx import Nginx, wait_for  # noqa: E402,F401
+from nginx import Nginx, wait_for  # noqa: E402
+
+__all__ = ["Nginx", "wait_for"]
 
 QUICK = os.environ.get("QUICK") == "1"
 
