@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 
 import pytest
@@ -13,6 +14,11 @@ import raw as rawlib   # noqa: E402
 from oci import Client  # noqa: E402
 
 _count = [0]
+
+
+def pytest_configure():
+    """A run that is stopped (timeout) takes its servers with it."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def pytest_collection_finish(session):

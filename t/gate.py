@@ -6,7 +6,7 @@ import time
 
 VALGRIND = os.environ.get("OCI_VALGRIND") == "1"
 PRELOAD = os.environ.get("OCI_PRELOAD", "")
-SLOWDOWN = 20 if VALGRIND else 3 if PRELOAD else 1
+SLOWDOWN = 6 if VALGRIND else 3 if PRELOAD else 1
 
 # what must never stand in an error log, whatever its level says
 FORBIDDEN = re.compile(
