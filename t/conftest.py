@@ -18,7 +18,7 @@ _count = [0]
 
 def pytest_configure():
     """A run that is stopped (timeout) takes its servers with it."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("stopped", 143))
 
 
 def pytest_collection_finish(session):
