@@ -132,7 +132,7 @@ def test():
         Stage("http", PYTEST),
         Stage("conformance", program("conformance"), quick),
         Stage("build-asan", make("build", "SANITIZE=1")),
-        Stage("http-asan", PYTEST + ["-m", "smoke"], asan),
+        Stage("http-asan", PYTEST, asan),
         Stage("http-valgrind", PYTEST + ["-m", "valgrind"],
               {"OCI_VALGRIND": "1"}),
         Stage("interop", program("interop"), quick),
