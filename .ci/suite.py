@@ -146,7 +146,7 @@ def debug():
     nginx = os.path.join(ROOT, "build/debug/nginx")
     return [
         Stage("debug-nginx", [".ci/nginx.sh", "debug"], fatal=True),
-        Stage("debug-http", PYTEST,
+        Stage("debug-http", PYTEST + ["-m", "not slow and not native"],
               {"OCI_NGINX": nginx, "OCI_NGINX_NO_LOAD": "1"}, limit=3600),
     ]
 
