@@ -173,3 +173,25 @@ def test_user_with_odd_name(factory):
         ok(c.request("PATCH", loc, login, body=b"abc"), 202)
         ok(c.request("PUT", loc + "?digest=" + digest(b"abc"), login,
                      body=b""), 201)
+
+
+def test_variables_in_an_auth_request(factory):
+    """They speak of what the client wants, not of the subrequest."""
+    n = factory(
+        location="auth_request /may;",
+        http="""map $oci_operation:$oci_repository $may {
+                    default 403;
+                    push:a  204; pull:a 204; base: 204;
+                    pull:b  204;
+                }""",
+        server="""location = /may {
+                      internal;
+                      if ($may = 403) { return 403; }
+                      return 204;
+                  }""")
+    c = n.client()
+    d = c.push("a")
+    assert c.has("a", d)
+    error(c.post("/v2/b/blobs/uploads/"), 403, "DENIED")
+    error(c.blob("b", d), 404, "BLOB_UNKNOWN", "NAME_UNKNOWN")
+    error(c.blob("c", d), 403, "DENIED")

@@ -253,3 +253,29 @@ def test_no_scan_at_start(factory):
         text = f.read()
     assert "nginx.conf" in text
     assert "repositories/many" not in text
+
+
+def test_read_only_store(factory):
+    """A node that only serves what another one pushes."""
+    writer = factory(mount_size="16m")
+    c = writer.client()
+    data = unique()
+    d = c.push("a", data)
+    c.push_image("a", "v1")
+    reader = factory(start=False, methods="pull", mount_size="4k")
+    subprocess.run(["mount", "--bind", writer.store, reader.store],
+                   check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", reader.store],
+                   check=True)
+    try:
+        reader.start()
+        r = reader.client()
+        assert r.blob("a", d).content == data
+        assert r.manifest("a", "v1").content == c.manifest("a", "v1").content
+        assert r.get("/v2/a/tags/list").json()["tags"] == ["v1"]
+        e = c.push("a", unique())
+        assert r.has("a", e)
+        error(r.post("/v2/a/blobs/uploads/"), 405, "UNSUPPORTED")
+    finally:
+        reader.stop()
+        subprocess.run(["umount", "-l", reader.store], check=False)

@@ -176,7 +176,8 @@ ngx_http_oci_conf_store_add(ngx_conf_t *cf, ngx_http_oci_store_t *st,
 
     case OCI_UNSUPPORTED:
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is a store of another format", &st->root);
+                           "\"%V\" is not a store, or one of another format",
+                           &st->root);
         return NGX_CONF_ERROR;
 
     default:

@@ -27,8 +27,10 @@ static ngx_int_t ngx_http_oci_content_single(ngx_http_request_t *r,
     ngx_http_oci_content_t *content, oci_range_t *range, ngx_uint_t status);
 
 
+/* not "public": what needed a login is nobody else's to keep (RFC 9111 3.5) */
+
 static ngx_str_t  ngx_http_oci_immutable =
-    ngx_string("public, max-age=31536000, immutable");
+    ngx_string("max-age=31536000, immutable");
 static ngx_str_t  ngx_http_oci_revalidate = ngx_string("no-cache");
 static ngx_str_t  ngx_http_oci_bytes = ngx_string("bytes");
 

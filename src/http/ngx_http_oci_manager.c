@@ -20,6 +20,7 @@
 #define NGX_HTTP_OCI_MANAGER_MAX        3600000
 #define NGX_HTTP_OCI_MANAGER_RETRY      10000
 #define NGX_HTTP_OCI_MANAGER_UPLOADS    200     /* looked at in a call */
+#define NGX_HTTP_OCI_MANAGER_MANIFEST   (64 * 1024 * 1024)
 
 
 static ngx_msec_t ngx_http_oci_manager_collect(ngx_http_oci_store_t *st);
@@ -37,7 +38,7 @@ static const oci_collect_policy_t  ngx_http_oci_default_policy = {
     24 * 60 * 60,                   /* grace */
     -1,                             /* untagged: keep */
     0,                              /* keep_tags: all */
-    4 * 1024 * 1024                 /* max_size */
+    NGX_HTTP_OCI_MANAGER_MANIFEST   /* max_size */
 };
 
 
@@ -171,15 +172,23 @@ ngx_http_oci_manager_policy(void *data, const oci_str_t *ns)
 
     gc = st->gc.elts;
 
+    st->policy = ngx_http_oci_default_policy;
+
     for (i = 0; i < st->gc.nelts; i++) {
         if (gc[i].ns.len == ns->len
             && ngx_memcmp(gc[i].ns.data, ns->data, ns->len) == 0)
         {
-            return &gc[i].policy;
+            st->policy = gc[i].policy;
+            break;
         }
     }
 
-    return &ngx_http_oci_default_policy;
+    /* also what an earlier configuration let in is read again */
+
+    st->policy.max_size = ngx_max(NGX_HTTP_OCI_MANAGER_MANIFEST,
+                                  (int64_t) st->manifest_max_size);
+
+    return &st->policy;
 }
 
 
@@ -214,13 +223,26 @@ ngx_http_oci_manager_interval(ngx_http_oci_store_t *st)
 static void
 ngx_http_oci_manager_report(ngx_http_oci_store_t *st)
 {
+    ngx_uint_t                   level;
     oci_collect_stats_t         *was;
     const oci_collect_stats_t   *is;
 
     was = &st->reported;
     is = oci_collect_stats(st->collect);
 
-    ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+    if (is->damaged != was->damaged) {
+        level = NGX_LOG_WARN;
+
+    } else if (is->manifests != was->manifests || is->tags != was->tags
+               || is->links != was->links || is->blobs != was->blobs)
+    {
+        level = NGX_LOG_NOTICE;
+
+    } else {
+        level = NGX_LOG_INFO;
+    }
+
+    ngx_log_error(level, ngx_cycle->log, 0,
                   "oci: collection pass %uL of \"%V\": manifests %uL, "
                   "tags %uL, links %uL, blobs %uL, bytes %uL, restored %uL, "
                   "damaged %uL, busy %uL",

@@ -350,12 +350,12 @@ ngx_http_oci_merge_gc(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf)
         conf->store->upload_timeout = conf->upload_timeout;
     }
 
+    conf->store->manifest_max_size = ngx_max(conf->store->manifest_max_size,
+                                             conf->manifest_max_size);
+
     if (conf->gc == NULL) {
         return NGX_CONF_OK;
     }
-
-    conf->gc->max_size = ngx_max(conf->gc->max_size,
-                                 (int64_t) conf->manifest_max_size);
 
     if (conf->ns == NULL) {
         ngx_str_null(&none);
@@ -406,9 +406,6 @@ ngx_http_oci_add_gc(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf,
                                "repositories of \"%V\"", &conf->name);
             return NGX_CONF_ERROR;
         }
-
-        gc[i].policy.max_size = ngx_max(gc[i].policy.max_size,
-                                        policy->max_size);
 
         return NGX_CONF_OK;
     }

@@ -51,7 +51,9 @@ typedef struct {
     ngx_flag_t              durable;
 
     ngx_array_t             gc;             /* ngx_http_oci_gc_t */
-    time_t                  upload_timeout; /* the longest of its locations */
+    size_t                  manifest_max_size;  /* the largest and longest */
+    time_t                  upload_timeout;     /* of its locations */
+    oci_collect_policy_t    policy;             /* of the manager's last ask */
 
     /* per process */
 

@@ -42,6 +42,12 @@ static ngx_http_variable_t  ngx_http_oci_vars[] = {
 };
 
 
+/*
+ * All speak of the main request: in a subrequest (auth_request) it is the
+ * client's wish that is to be judged.
+ */
+
+
 /* by operation: what it needs the right for */
 
 static ngx_str_t  ngx_http_oci_operation_names[] = {
@@ -90,7 +96,7 @@ ngx_http_oci_operation_variable(ngx_http_request_t *r,
     ngx_str_t           *name;
     ngx_http_oci_ctx_t  *ctx;
 
-    ctx = ngx_http_oci_get_ctx(r);
+    ctx = ngx_http_oci_get_ctx(r->main);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
@@ -109,7 +115,7 @@ ngx_http_oci_repository_variable(ngx_http_request_t *r,
 {
     ngx_http_oci_ctx_t  *ctx;
 
-    ctx = ngx_http_oci_get_ctx(r);
+    ctx = ngx_http_oci_get_ctx(r->main);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
@@ -126,7 +132,7 @@ ngx_http_oci_reference_variable(ngx_http_request_t *r,
 {
     ngx_http_oci_ctx_t  *ctx;
 
-    ctx = ngx_http_oci_get_ctx(r);
+    ctx = ngx_http_oci_get_ctx(r->main);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
@@ -149,7 +155,7 @@ ngx_http_oci_digest_variable(ngx_http_request_t *r,
     oci_digest_t        *digest;
     ngx_http_oci_ctx_t  *ctx;
 
-    ctx = ngx_http_oci_get_ctx(r);
+    ctx = ngx_http_oci_get_ctx(r->main);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
@@ -184,7 +190,7 @@ ngx_http_oci_media_type_variable(ngx_http_request_t *r,
 {
     ngx_http_oci_ctx_t  *ctx;
 
-    ctx = ngx_http_oci_get_ctx(r);
+    ctx = ngx_http_oci_get_ctx(r->main);
     if (ctx == NULL) {
         return NGX_ERROR;
     }
