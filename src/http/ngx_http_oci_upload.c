@@ -155,6 +155,13 @@ ngx_http_oci_upload_start_handler(ngx_http_request_t *r,
         return rc;
     }
 
+    if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
+
+        /* a mount has no body, and a subrequest would say that it has one */
+
+        u->mount = 0;
+    }
+
     if (!u->mount || u->from.name.len == 0) {
         return ngx_http_oci_upload_start(r, u);
     }
