@@ -2,7 +2,6 @@
 
 import re
 import signal
-import subprocess
 
 import programs
 import servers
@@ -23,13 +22,7 @@ def collected(make, path, count):
             raise programs.BenchError("callgrind: " + s.stderr())
         return int(m.group(1))
     finally:
-        s.emergency()
-        ngx_forget(s)
-
-
-def ngx_forget(s):
-    if s in servers.ngx.live():
-        servers.ngx._live.remove(s)
+        s.abandon()
 
 
 def per_request(make, path):
@@ -58,8 +51,3 @@ def measure(report, ours, root, content):
             his = per_request(stock(cached), path)
             report.row(name, "instructions", own, his, word, own / his,
                        at_most=1.0 if not cached else None)
-
-
-def available():
-    return subprocess.run(["valgrind", "--version"], check=False,
-                          stdout=subprocess.DEVNULL).returncode == 0

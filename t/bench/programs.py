@@ -51,6 +51,13 @@ def run(name, *args):
     return finish(start(name, *args))
 
 
+def warm(folder, total):
+    """Has pages for total bytes ready in the kernel for the next writer."""
+    p = start("limit", os.path.join(folder, "warm"), total, "warm")
+    if p.wait() != 0:
+        raise BenchError("warm: " + p.stderr.read())
+
+
 def push(port, name, total, rate=0, chunk=0, end="keep"):
     return run("push", port, name, total, rate, chunk, end)
 

@@ -4,13 +4,13 @@
  *
  * One push.
  *
- * usage: push PORT NAME TOTAL RATE CHUNK keep|drop
+ * usage: push PORT NAME TOTAL RATE CHUNK keep|drop|DIGEST
  *
  * TOTAL bytes into the repository NAME, at RATE bytes a second (0: as fast
  * as they go), in PATCHes of CHUNK bytes (0: all in the closing PUT).
  * drop: the session is cancelled at its end, or its PUT refused for a digest
- * that is wrong.  Prints "go" when the first byte leaves, then one line of
- * JSON.
+ * that is wrong.  DIGEST (64 hex digits): keep, and it need not be computed.
+ * Prints "go" when the first byte leaves, then one line of JSON.
  */
 
 
@@ -121,7 +121,8 @@ main(int argc, char **argv)
     wire_answer_t  a;
 
     if (argc != 7) {
-        fprintf(stderr, "usage: push PORT NAME TOTAL RATE CHUNK keep|drop\n");
+        fprintf(stderr, "usage: push PORT NAME TOTAL RATE CHUNK"
+                        " keep|drop|DIGEST\n");
         return 2;
     }
 
@@ -133,7 +134,10 @@ main(int argc, char **argv)
     memset(hex, '0', 64);
     hex[64] = '\0';
 
-    if (!drop) {
+    if (strlen(argv[6]) == 64) {
+        memcpy(hex, argv[6], 64);
+
+    } else if (!drop) {
         wire_digest(hex, total);
     }
 

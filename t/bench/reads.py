@@ -1,5 +1,7 @@
 """Reads, against stock nginx serving the very same bytes as files."""
 
+import os
+
 import programs
 import servers
 from proc import cpu, syscalls
@@ -9,6 +11,7 @@ from stats import column, half_width, median, ratios
 BLOB_BAR = 0.97
 MANIFEST_BAR = 1.1
 BURST = 16000               # requests
+ROUNDS = int(os.environ.get("ROUNDS") or 7)
 
 
 def small(server, path, connections, seconds):
@@ -82,7 +85,7 @@ def measure(report, ours, root, content, big, quick):
     try:
         for name, unit, cost, bar, work in works(content, big, quick):
             variants = {k: (lambda s=s: work(s)) for k, s in every.items()}
-            rounds = interleave(name, 2 if quick else 7, variants)
+            rounds = interleave(name, 2 if quick else ROUNDS, variants)
             rows(report, rounds, name, unit, cost, bar)
         counts(report, every, content)
     finally:

@@ -25,11 +25,19 @@ def figure(x):
     return "{:,.0f}".format(x)
 
 
+def ticks():
+    """(all, stolen): what the host gave to others while we could run"""
+    with open("/proc/stat", encoding="ascii") as f:
+        t = [int(x) for x in f.readline().split()[1:9]]
+    return sum(t), t[7]
+
+
 class Report:
     def __init__(self, quick, nginx):
         self.rows = []
         self.passed = self.failed = 0
         self.load = load()
+        self.ticks = ticks()
         self.quick = quick
         self.nginx = subprocess.run(
             [nginx, "-v"], stderr=subprocess.PIPE, check=True,
@@ -75,7 +83,9 @@ class Report:
         return "\n".join(lines)
 
     def machine(self):
-        return {"cpus": os.cpu_count(), "kernel": platform.release(),
+        total, stolen = (b - a for a, b in zip(self.ticks, ticks()))
+        return {"steal": round(stolen / max(total, 1), 4),
+                "cpus": os.cpu_count(), "kernel": platform.release(),
                 "machine": platform.machine(), "nginx": self.nginx,
                 "load_before": self.load, "load_after": load(),
                 "quick": self.quick}
