@@ -68,6 +68,7 @@ ngx_http_oci_blob_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
          : oci_blob_open(store, &ctx->repo, &ctx->route.digest, &f);
 
     if (rc == OCI_ERROR) {
+        ctx->err = oci_failure()->err;
         ngx_http_oci_log_failure(r->connection->log, oci_failure());
     }
 
@@ -105,7 +106,8 @@ ngx_http_oci_blob_head(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         return ngx_http_oci_send_failure(r, OCI_AGAIN);
     }
 
-    r->read_event_handler = ngx_http_test_reading;
+    ngx_http_oci_task_watch(r);
+
     r->main->count++;
 
     return NGX_DONE;

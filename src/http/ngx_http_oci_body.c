@@ -11,6 +11,8 @@
 
 
 static void ngx_http_oci_body_init(ngx_http_request_t *r);
+static ngx_int_t ngx_http_oci_body_preserve(ngx_http_request_t *r,
+    ngx_http_oci_body_t *body);
 static void ngx_http_oci_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_oci_body_pass(ngx_http_request_t *r,
     ngx_http_oci_body_t *body);
@@ -40,6 +42,7 @@ ngx_http_oci_body_read(ngx_http_request_t *r, ngx_http_oci_body_t *body)
         /* its count is given back already, ours is still held */
 
         body->broken = rc;
+        r->read_event_handler = ngx_http_block_reading;
         ngx_http_oci_body_handler(r);
         return;
     }
@@ -53,8 +56,52 @@ ngx_http_oci_body_read(ngx_http_request_t *r, ngx_http_oci_body_t *body)
 static void
 ngx_http_oci_body_init(ngx_http_request_t *r)
 {
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+    if (r->preserve_body && r->request_body
+        && ngx_http_oci_body_preserve(r, ctx->body) != NGX_OK)
+    {
+        ctx->body->broken = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     r->read_event_handler = ngx_http_oci_body_handler;
     ngx_http_oci_body_handler(r);
+}
+
+
+/* mirror was here before us, and its subrequests send the same buffers */
+
+static ngx_int_t
+ngx_http_oci_body_preserve(ngx_http_request_t *r, ngx_http_oci_body_t *body)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl, *in, **ll;
+
+    body->preserved = 1;
+
+    ll = &body->bufs;
+
+    for (in = r->request_body->bufs; in; in = in->next) {
+
+        cl = ngx_alloc_chain_link(r->pool);
+        b = ngx_alloc_buf(r->pool);
+
+        if (cl == NULL || b == NULL) {
+            return NGX_ERROR;
+        }
+
+        *b = *in->buf;
+
+        cl->buf = b;
+        cl->next = NULL;
+
+        *ll = cl;
+        ll = &cl->next;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -100,6 +147,15 @@ ngx_http_oci_body_handler(ngx_http_request_t *r)
                 ngx_del_timer(r->connection->read);
             }
 
+            /* level-triggered events are not to come again and again */
+
+            if (r->http_version < NGX_HTTP_VERSION_20
+                && ngx_handle_read_event(r->connection->read, 0) != NGX_OK)
+            {
+                ngx_http_oci_body_end(r, body,
+                                      NGX_HTTP_INTERNAL_SERVER_ERROR);
+            }
+
             return;
         }
 
@@ -139,11 +195,21 @@ static ngx_int_t
 ngx_http_oci_body_pass(ngx_http_request_t *r, ngx_http_oci_body_t *body)
 {
     ngx_int_t     rc;
-    ngx_chain_t  *cl;
+    ngx_chain_t  *cl, **bufs;
 
-    while (r->request_body && r->request_body->bufs) {
+    if (body->preserved) {
+        bufs = &body->bufs;
 
-        cl = r->request_body->bufs;
+    } else if (r->request_body) {
+        bufs = &r->request_body->bufs;
+
+    } else {
+        return NGX_OK;
+    }
+
+    while (*bufs) {
+
+        cl = *bufs;
 
         rc = cl->buf->in_file ? ngx_http_oci_body_pass_file(r, body, cl->buf)
                               : ngx_http_oci_body_pass_buf(r, body, cl->buf);
@@ -152,7 +218,7 @@ ngx_http_oci_body_pass(ngx_http_request_t *r, ngx_http_oci_body_t *body)
             return rc;
         }
 
-        r->request_body->bufs = cl->next;
+        *bufs = cl->next;
         ngx_free_chain(r->pool, cl);
     }
 

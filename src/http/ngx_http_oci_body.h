@@ -29,10 +29,12 @@ struct ngx_http_oci_body_s {
      */
     void      (*end)(ngx_http_request_t *r, void *sink, ngx_int_t rc);
 
-    void       *sink;
-    off_t       received;
-    ngx_int_t   broken;         /* how it ends once all is handed over */
-    unsigned    ended:1;
+    void         *sink;
+    off_t         received;
+    ngx_int_t     broken;       /* how it ends once all is handed over */
+    ngx_chain_t  *bufs;         /* our view of a body that others keep */
+    unsigned      ended:1;
+    unsigned      preserved:1;
 };
 
 

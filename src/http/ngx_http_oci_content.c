@@ -117,6 +117,8 @@ ngx_http_oci_content_send(ngx_http_request_t *r,
         return ngx_http_oci_content_single(r, content, &whole, NGX_HTTP_OK);
 
     case OCI_INVALID:
+        ngx_http_clean_header(r);
+
         return ngx_http_oci_send_error(r, OCI_ERR_SIZE_INVALID, 0,
                                        "too many ranges", NULL);
 
@@ -266,6 +268,10 @@ ngx_http_oci_content_unsatisfiable(ngx_http_request_t *r,
     ngx_http_oci_content_t *content)
 {
     ngx_str_t  value;
+
+    /* what was added speaks of the content, not of this answer */
+
+    ngx_http_clean_header(r);
 
     value.data = ngx_pnalloc(r->pool, sizeof("bytes */") + NGX_OFF_T_LEN);
     if (value.data == NULL) {

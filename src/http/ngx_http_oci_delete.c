@@ -75,9 +75,7 @@ ngx_http_oci_delete_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         return ngx_http_oci_send_failure(r, OCI_AGAIN);
     }
 
-    if (!r->discard_body) {
-        r->read_event_handler = ngx_http_test_reading;
-    }
+    ngx_http_oci_task_watch(r);
 
     r->main->count++;
 

@@ -126,6 +126,13 @@ ngx_http_oci_parse(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
      * left in it was escaped twice.
      */
 
+    if (r->uri.data == NULL) {
+
+        /* the log of a connection that brought no request */
+
+        return NGX_OK;
+    }
+
     if (r->valid_unparsed_uri) {
         uri = &r->unparsed_uri;
 
@@ -223,14 +230,6 @@ ngx_http_oci_handler(ngx_http_request_t *r)
 
     if (olcf->store == NULL) {
         return NGX_DECLINED;
-    }
-
-    if (r != r->main) {
-        ctx = ngx_http_get_module_ctx(r->parent, ngx_http_oci_module);
-
-        if (ctx && ctx->probe == r) {
-            return ngx_http_oci_mount_probe(r);
-        }
     }
 
     ctx = ngx_http_oci_get_ctx(r);

@@ -200,9 +200,7 @@ ngx_http_oci_list_post(ngx_http_request_t *r, ngx_http_oci_list_ctx_t *l,
         return ngx_http_oci_send_failure(r, OCI_AGAIN);
     }
 
-    if (!r->discard_body) {
-        r->read_event_handler = ngx_http_test_reading;
-    }
+    ngx_http_oci_task_watch(r);
 
     r->main->count++;
 
@@ -240,7 +238,8 @@ ngx_http_oci_list_done(ngx_http_request_t *r, void *data, int rc)
     case OCI_OK:
 
         if (l->list.next[0]
-            && ngx_http_oci_add_link(r, l->list.next, NULL) != NGX_OK)
+            && ngx_http_oci_add_link(r, l->n, l->list.next, NULL, NULL)
+               != NGX_OK)
         {
             n = NGX_HTTP_INTERNAL_SERVER_ERROR;
             break;
@@ -354,7 +353,9 @@ ngx_http_oci_referrers_done(ngx_http_request_t *r, void *data, int rc)
     }
 
     if (n == NGX_OK && l->next[0]) {
-        n = ngx_http_oci_add_link(r, l->next, "artifactType");
+        n = ngx_http_oci_add_link(r, l->n, l->next,
+                                  l->filtered ? "artifactType" : NULL,
+                                  &l->type);
     }
 
     if (n == NGX_OK) {

@@ -49,6 +49,13 @@ ngx_http_oci_manager(void *data)
 
     ngx_msec_t  collect, expire;
 
+    if (st->upload_timeout == 0) {
+
+        /* no location uses it, so nothing says what may go */
+
+        return NGX_HTTP_OCI_MANAGER_MAX;
+    }
+
     if (!st->ready) {
         return NGX_HTTP_OCI_MANAGER_RETRY;
     }

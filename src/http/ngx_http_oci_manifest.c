@@ -86,6 +86,7 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     }
 
     if (rc == OCI_ERROR) {
+        ctx->err = oci_failure()->err;
         ngx_http_oci_log_failure(r->connection->log, oci_failure());
     }
 
@@ -110,7 +111,8 @@ ngx_http_oci_manifest_read(ngx_http_request_t *r,
         return ngx_http_oci_send_failure(r, OCI_AGAIN);
     }
 
-    r->read_event_handler = ngx_http_test_reading;
+    ngx_http_oci_task_watch(r);
+
     r->main->count++;
 
     return NGX_DONE;

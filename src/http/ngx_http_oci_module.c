@@ -17,6 +17,7 @@
 
 
 static ngx_int_t ngx_http_oci_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_oci_postconfiguration(ngx_conf_t *cf);
 static void *ngx_http_oci_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_oci_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent,
@@ -134,7 +135,7 @@ static ngx_command_t  ngx_http_oci_commands[] = {
 
 static ngx_http_module_t  ngx_http_oci_module_ctx = {
     ngx_http_oci_preconfiguration,         /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_http_oci_postconfiguration,        /* postconfiguration */
 
     ngx_http_oci_create_main_conf,         /* create main configuration */
     NULL,                                  /* init main configuration */
@@ -167,6 +168,25 @@ static ngx_int_t
 ngx_http_oci_preconfiguration(ngx_conf_t *cf)
 {
     return ngx_http_oci_add_variables(cf);
+}
+
+
+static ngx_int_t
+ngx_http_oci_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_oci_mount_phase;
+
+    return NGX_OK;
 }
 
 
@@ -298,6 +318,25 @@ ngx_http_oci_merge_handler(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf,
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
+    if (clcf->handler != NULL && clcf->handler != ngx_http_oci_handler) {
+
+        if (own) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"oci %V\" stands in location \"%V\" beside "
+                               "another directive that handles its requests",
+                               &conf->name, &clcf->name);
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    /* an "if" keeps the handler of the location around it */
+
+    if (clcf->noname && !clcf->lmt_excpt) {
+        return NGX_CONF_OK;
+    }
+
     /*
      * nginx has put its defaults in by now, so a limit of just this size
      * can't be told from one that nobody set: it is lifted either way.
@@ -309,23 +348,6 @@ ngx_http_oci_merge_handler(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf,
 
     if (clcf->client_body_buffer_size == 2 * ngx_pagesize) {
         clcf->client_body_buffer_size = NGX_HTTP_OCI_BODY_BUFFER;
-    }
-
-    if (clcf->handler == ngx_http_oci_handler) {
-        return NGX_CONF_OK;
-    }
-
-    if (clcf->handler != NULL) {
-
-        if (own) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"oci %V\" stands in location \"%V\" beside "
-                               "another directive that handles its requests",
-                               &conf->name, &clcf->name);
-            return NGX_CONF_ERROR;
-        }
-
-        return NGX_CONF_OK;
     }
 
     clcf->handler = ngx_http_oci_handler;

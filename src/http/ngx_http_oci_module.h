@@ -137,6 +137,8 @@ typedef struct {
     /* the error body that stands in place of nginx's own page */
     ngx_buf_t              *page;
 
+    ngx_err_t               err;            /* of the last OCI_ERROR */
+
     unsigned                answered:1;     /* headers are ours */
     unsigned                digested:1;     /* digest is set */
     unsigned                paged:1;        /* page was passed on */
@@ -153,8 +155,8 @@ ngx_http_oci_ctx_t *ngx_http_oci_get_ctx(ngx_http_request_t *r);
 /* the location's content handler */
 ngx_int_t ngx_http_oci_handler(ngx_http_request_t *r);
 
-/* the same for the subrequest of ngx_http_oci_mount_check() */
-ngx_int_t ngx_http_oci_mount_probe(ngx_http_request_t *r);
+/* a handler of the preaccess phase, for what ngx_http_oci_mount_check() asks */
+ngx_int_t ngx_http_oci_mount_phase(ngx_http_request_t *r);
 
 /* adds the variables; called in preconfiguration */
 ngx_int_t ngx_http_oci_add_variables(ngx_conf_t *cf);

@@ -5,13 +5,14 @@
  * A mount reads the repository that it names, which the rights to this one
  * say nothing about.  nginx attaches rights to locations, so a mount is made
  * only where the source's path leads to the same location; nginx itself
- * finds that out, in a subrequest that answers nothing.
+ * finds that out, in a subrequest that ends before anything has an effect.
  */
 
 
 #include "ngx_http_oci_upload.h"
 
 
+static ngx_int_t ngx_http_oci_mount_probe(ngx_http_request_t *r);
 static ngx_int_t ngx_http_oci_mount_done(ngx_http_request_t *r, void *data,
     ngx_int_t rc);
 static void ngx_http_oci_mount_resume(ngx_http_request_t *r);
@@ -23,15 +24,23 @@ ngx_http_oci_mount_check(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
     u_char                      *p;
     ngx_str_t                    uri;
     ngx_http_oci_ctx_t          *ctx;
+    ngx_http_variable_value_t   *variables;
+    ngx_http_core_main_conf_t   *cmcf;
     ngx_http_post_subrequest_t  *ps;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
 
     uri.data = ngx_pnalloc(r->pool, sizeof("/v2//blobs/") + OCI_DIGEST_MAX
                                     + u->from.name.len);
     ps = ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t));
 
-    if (uri.data == NULL || ps == NULL) {
+    /* captures of its path are not to stand in for those of ours */
+
+    variables = ngx_pcalloc(r->pool, cmcf->variables.nelts
+                                     * sizeof(ngx_http_variable_value_t));
+
+    if (uri.data == NULL || ps == NULL || variables == NULL) {
         return NGX_ERROR;
     }
 
@@ -53,15 +62,38 @@ ngx_http_oci_mount_check(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
         return NGX_ERROR;
     }
 
+    ctx->probe->variables = variables;
+
     r->write_event_handler = ngx_http_oci_mount_resume;
 
     return NGX_OK;
 }
 
 
-/* the content handler of the subrequest: it came to a location of ours */
+/* of every subrequest: access is not checked in one, nor content made yet */
 
 ngx_int_t
+ngx_http_oci_mount_phase(ngx_http_request_t *r)
+{
+    ngx_http_oci_ctx_t  *ctx;
+
+    if (r == r->main) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_get_module_ctx(r->parent, ngx_http_oci_module);
+
+    if (ctx == NULL || ctx->probe != r) {
+        return NGX_DECLINED;
+    }
+
+    ngx_http_finalize_request(r, ngx_http_oci_mount_probe(r));
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
 ngx_http_oci_mount_probe(ngx_http_request_t *r)
 {
     ngx_http_oci_ctx_t        *ctx;
@@ -76,6 +108,16 @@ ngx_http_oci_mount_probe(ngx_http_request_t *r)
 
     ctx->mountable = (own->name.data == from->name.data
                       && own->name.len == from->name.len);
+
+#if (NGX_PCRE)
+
+    /* rights may hang on what a regular expression captured */
+
+    if (own->regex && own->regex->ncaptures) {
+        ctx->mountable = 0;
+    }
+
+#endif
 
     return NGX_OK;
 }

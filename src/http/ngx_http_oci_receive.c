@@ -285,6 +285,10 @@ ngx_http_oci_receive_write_done(ngx_http_request_t *r, void *data, int rc)
         }
     }
 
+    if (u->len[u->fill] && !u->flush.timer_set) {
+        ngx_add_timer(&u->flush, NGX_HTTP_OCI_UPLOAD_FLUSH);
+    }
+
     ngx_http_oci_body_continue(r);
 }
 

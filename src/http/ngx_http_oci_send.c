@@ -99,59 +99,56 @@ ngx_http_oci_add_location(ngx_http_request_t *r, const char *kind,
 
 
 ngx_int_t
-ngx_http_oci_add_link(ngx_http_request_t *r, const char *last,
-    const char *keep)
+ngx_http_oci_add_link(ngx_http_request_t *r, int64_t n, const char *last,
+    const char *keep, const oci_str_t *value)
 {
     u_char     *p;
-    size_t      len, klen;
-    ngx_str_t   path, n, value, kept;
+    size_t      len;
+    ngx_str_t   path, link;
 
     path = r->valid_unparsed_uri ? r->unparsed_uri : r->uri;
 
-    p = ngx_strlchr(path.data, path.data + path.len, '?');
-    if (p) {
-        path.len = p - path.data;
+    for (len = 0; len < path.len; len++) {
+        if (path.data[len] == '?' || path.data[len] == '#') {
+            break;
+        }
     }
 
-    if (ngx_http_arg(r, (u_char *) "n", 1, &n) != NGX_OK) {
-        n.len = 0;
-    }
-
-    klen = keep ? ngx_strlen(keep) : 0;
-
-    if (keep == NULL
-        || ngx_http_arg(r, (u_char *) keep, klen, &kept) != NGX_OK)
-    {
-        ngx_str_null(&kept);
-    }
+    path.len = len;
 
     /* a last holds nothing but characters of names, tags and hex */
 
-    len = sizeof("<?n=&last=&=>; rel=\"next\"") + path.len + n.len
-          + ngx_strlen(last) + klen + kept.len;
+    len = sizeof("<?n=&last=&=>; rel=\"next\"") + path.len + NGX_INT64_LEN
+          + ngx_strlen(last);
 
-    value.data = ngx_pnalloc(r->pool, len);
-    if (value.data == NULL) {
+    if (keep) {
+        len += ngx_strlen(keep) + 3 * value->len;
+    }
+
+    link.data = ngx_pnalloc(r->pool, len);
+    if (link.data == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_sprintf(value.data, "<%V?", &path);
+    p = ngx_sprintf(link.data, "<%V?", &path);
 
-    if (n.len) {
-        p = ngx_sprintf(p, "n=%V&", &n);
+    if (n >= 0) {
+        p = ngx_sprintf(p, "n=%L&", n);
     }
 
     p = ngx_sprintf(p, "last=%s", last);
 
-    if (kept.data) {
-        p = ngx_sprintf(p, "&%s=%V", keep, &kept);
+    if (keep) {
+        p = ngx_sprintf(p, "&%s=", keep);
+        p = (u_char *) ngx_escape_uri(p, value->data, value->len,
+                                      NGX_ESCAPE_URI_COMPONENT);
     }
 
     p = ngx_sprintf(p, ">; rel=\"next\"");
 
-    value.len = p - value.data;
+    link.len = p - link.data;
 
-    return ngx_http_oci_add_header(r, "Link", &value);
+    return ngx_http_oci_add_header(r, "Link", &link);
 }
 
 
@@ -273,8 +270,9 @@ ngx_http_oci_leave_body(ngx_http_request_t *r)
         return;
     }
 
-    if (r->headers_in.expect && !r->expect_tested) {
-
+    if (r->headers_in.expect && !r->expect_tested
+        && r->http_version < NGX_HTTP_VERSION_20)
+    {
         /*
          * The refusal takes the place of "100 Continue".  Whether the client
          * sends the body all the same can't be known, so nothing else may
@@ -283,6 +281,7 @@ ngx_http_oci_leave_body(ngx_http_request_t *r)
 
         r->expect_tested = 1;
         r->keepalive = 0;
+        r->lingering_close = 1;
         return;
     }
 
@@ -462,18 +461,18 @@ ngx_http_oci_add_allow(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_oci_send_failure(ngx_http_request_t *r, int rc)
 {
-    ngx_err_t  err;
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
 
     if (rc == OCI_AGAIN) {
         return ngx_http_oci_send_error(r, OCI_ERR_UNAVAILABLE, 0,
                                        "the repository is busy", NULL);
     }
 
-    err = ngx_http_oci_task_errno(r);
-
     if (rc == OCI_ERROR) {
 
-        switch (err) {
+        switch (ctx->err) {
 
         case ENOSPC:
         case EDQUOT:

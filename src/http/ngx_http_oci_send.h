@@ -34,11 +34,11 @@ ngx_int_t ngx_http_oci_add_location(ngx_http_request_t *r, const char *kind,
     const oci_digest_t *d);
 
 /*
- * Link to the next page, rel="next": the path of this request, n if it was
- * given, last, and one more argument kept if it was given (or NULL).
+ * Link to the next page, rel="next": the path of this request, n if it is not
+ * negative, last, and one more argument of this value (keep NULL: none).
  */
-ngx_int_t ngx_http_oci_add_link(ngx_http_request_t *r, const char *last,
-    const char *keep);
+ngx_int_t ngx_http_oci_add_link(ngx_http_request_t *r, int64_t n,
+    const char *last, const char *keep, const oci_str_t *value);
 
 /* an absolute URL of a path, by oci_public_url or Host; len 0 without Host */
 ngx_int_t ngx_http_oci_public_url(ngx_http_request_t *r, ngx_str_t *path,

@@ -242,6 +242,7 @@ ngx_http_oci_task_resume(ngx_http_request_t *r)
     r->write_event_handler = ngx_http_request_empty_handler;
 
     if (t->rc == OCI_ERROR) {
+        ctx->err = t->failure.err;
         ngx_http_oci_log_failure(r->connection->log, &t->failure);
     }
 
@@ -275,6 +276,28 @@ ngx_http_oci_task_timer(ngx_event_t *ev)
 }
 
 
+void
+ngx_http_oci_task_watch(ngx_http_request_t *r)
+{
+    ngx_event_t  *rev;
+
+    if (r->discard_body) {
+        return;
+    }
+
+    rev = r->connection->read;
+
+    r->read_event_handler = ngx_http_test_reading;
+
+    if (rev->ready) {
+
+        /* it may have left with its request: that event is over already */
+
+        ngx_post_event(rev, &ngx_posted_events);
+    }
+}
+
+
 ngx_uint_t
 ngx_http_oci_task_busy(ngx_http_request_t *r)
 {
@@ -285,17 +308,6 @@ ngx_http_oci_task_busy(ngx_http_request_t *r)
     return ctx->task != NULL
            && (ctx->task->running || ctx->task->complete
                || ctx->task->timer.timer_set);
-}
-
-
-ngx_err_t
-ngx_http_oci_task_errno(ngx_http_request_t *r)
-{
-    ngx_http_oci_ctx_t  *ctx;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
-
-    return ctx->task ? ctx->task->failure.err : 0;
 }
 
 

@@ -26,17 +26,21 @@ typedef void (*ngx_http_oci_done_pt)(ngx_http_request_t *r, void *data,
  * request was terminated meanwhile.  One task of a request at a time.  The
  * caller holds a count of the request; data lives as long as its pool.  With
  * retry, an OCI_AGAIN is tried again for a while before done sees it.
- * A failure (OCI_ERROR) is logged here.  NGX_OK, or NGX_ERROR (logged).
+ * A failure (OCI_ERROR) is logged here and its errno kept in the context.
+ * NGX_OK, or NGX_ERROR (logged).
  */
 ngx_int_t ngx_http_oci_task_post(ngx_http_request_t *r,
     ngx_thread_pool_t *pool, ngx_http_oci_work_pt work,
     ngx_http_oci_done_pt done, void *data, ngx_uint_t retry);
 
+/*
+ * While a task runs for a request without a body: a client that leaves ends
+ * the request.
+ */
+void ngx_http_oci_task_watch(ngx_http_request_t *r);
+
 /* 1 while a task of the request runs or waits for its next try */
 ngx_uint_t ngx_http_oci_task_busy(ngx_http_request_t *r);
-
-/* the errno of the last OCI_ERROR of the request's task */
-ngx_err_t ngx_http_oci_task_errno(ngx_http_request_t *r);
 
 /* logs this thread's last failure of the lower floor */
 void ngx_http_oci_log_failure(ngx_log_t *log, const oci_failure_t *f);

@@ -130,7 +130,10 @@ ngx_http_oci_upload_post(ngx_http_request_t *r, ngx_http_oci_upload_t *u,
 
     /* a body may be waiting in the socket: not to be read nor peeked at */
 
-    r->read_event_handler = ngx_http_block_reading;
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_block_reading;
+    }
+
     r->main->count++;
 
     return NGX_DONE;
@@ -274,9 +277,7 @@ ngx_http_oci_upload_start_args(ngx_http_request_t *r,
 
     if (u->digested) {
         u->whole = (r->headers_in.content_length_n > 0
-                    || r->headers_in.chunked
-                    || (r->headers_in.content_length_n < 0
-                        && r->http_version >= NGX_HTTP_VERSION_20));
+                    || r->headers_in.chunked);
     }
 
     return ngx_http_oci_upload_algorithm(r, u);
@@ -359,15 +360,21 @@ ngx_http_oci_upload_start_work(void *data)
         }
     }
 
-    rc = oci_upload_create(&u->session, u->store, u->repo, &u->user, u->alg);
+    /* a second try goes on with the session of the first */
 
-    if (rc != OCI_OK) {
-        return rc;
+    if (u->id.len == 0) {
+
+        rc = oci_upload_create(&u->session, u->store, u->repo, &u->user,
+                               u->alg);
+
+        if (rc != OCI_OK) {
+            return rc;
+        }
+
+        ngx_memcpy(u->id_buf, u->session.id, OCI_UPLOAD_ID_LEN);
+        u->id.data = u->id_buf;
+        u->id.len = OCI_UPLOAD_ID_LEN;
     }
-
-    ngx_memcpy(u->id_buf, u->session.id, OCI_UPLOAD_ID_LEN);
-    u->id.data = u->id_buf;
-    u->id.len = OCI_UPLOAD_ID_LEN;
 
     if (!u->whole) {
         return OCI_OK;
