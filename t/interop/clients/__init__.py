@@ -1,0 +1,1 @@
+"""One file for each client: run(lab) makes its rows."""

@@ -1,0 +1,117 @@
+"""The images that the clients carry about."""
+
+import os
+import shutil
+
+from lab import Layout, blob_path, heads, load, need
+
+OCI = "application/vnd.oci.image."
+
+# says what /word holds, and its arguments
+PROGRAM = r"""
+#include <stdio.h>
+
+int
+main(int argc, char **argv)
+{
+    int   i;
+    char  word[128];
+    FILE  *f;
+
+    f = fopen("/word", "r");
+
+    if (f == NULL || fgets(word, sizeof(word), f) == NULL) {
+        return 1;
+    }
+
+    printf("%s", word);
+
+    for (i = 1; i < argc; i++) {
+        printf(" %s", argv[i]);
+    }
+
+    printf("\n");
+
+    return 0;
+}
+"""
+
+SMALL = """\
+FROM scratch
+COPY say /bin/say
+COPY one /data/one
+COPY two /data/two
+COPY word /word
+ENTRYPOINT ["/bin/say"]
+"""
+
+REAL = """\
+FROM scratch
+ADD base.tar /
+RUN dpkg-query -W > /packages && test -s /packages
+COPY one /data/one
+COPY two /data/two
+COPY say /bin/say
+COPY word /word
+ENTRYPOINT ["/bin/say"]
+"""
+
+
+def context(lab, base):
+    """The folder that the image is built from."""
+    folder = lab.fresh("context")
+    big = 2 << 20 if lab.quick else 32 << 20
+    lab.write(folder + "/one", os.urandom(big))
+    lab.write(folder + "/two", os.urandom(big // 4) * 4)
+    lab.word = os.urandom(8).hex()
+    lab.write(folder + "/word", lab.word)
+    lab.write(folder + "/say.c", PROGRAM)
+    lab.run("gcc", "-O2", "-static", "-o", folder + "/say",
+            folder + "/say.c")
+    lab.write(folder + "/Containerfile", REAL if base else SMALL)
+    if base:
+        shutil.copyfile(base, folder + "/base.tar")
+    return folder
+
+
+def build(lab, base):
+    """Builds the image with podman and writes it as a layout."""
+    folder = context(lab, base)
+    lab.run("podman", "build", "-q", "-t", "localhost/image:v1", folder)
+    shutil.rmtree(folder)
+    lab.image = lab.path("work", "image")
+    lab.run("podman", "push", "-q", "localhost/image:v1",
+            "oci:%s:v1" % lab.image)
+    lab.digest = heads(lab.image)[0]
+    lab.manifest = load(blob_path(lab.image, lab.digest))
+
+
+def sizes(lab, base):
+    layers = len(lab.manifest["layers"])
+    total = int(lab.run("podman", "image", "inspect", "-f", "{{.Size}}",
+                        "localhost/image:v1"))
+    need(layers >= 3, "%d layers" % layers)
+    if base:
+        need(total >= 200 << 20, "%d bytes" % total)
+    return "%d layers, %d MiB" % (layers, total >> 20)
+
+
+def index(lab):
+    """An index of two platforms, made by hand: its folder and digest."""
+    out = Layout(lab.path("work", "index"))
+    images = []
+    for arch in ("amd64", "arm64"):
+        layer = out.add(os.urandom(50000), OCI + "layer.v1.tar")
+        config = out.add(
+            {"architecture": arch, "os": "linux", "config": {},
+             "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}},
+            OCI + "config.v1+json")
+        images.append(out.add(
+            {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json",
+             "config": config, "layers": [layer]}, OCI + "manifest.v1+json",
+            platform={"architecture": arch, "os": "linux"}))
+    top = out.add({"schemaVersion": 2, "mediaType": OCI + "index.v1+json",
+                   "manifests": images}, OCI + "index.v1+json")
+    out.finish(dict(top, annotations={
+        "org.opencontainers.image.ref.name": "v1"}))
+    return out.folder, top["digest"], images
