@@ -32,10 +32,8 @@ log_driver = "k8s-file"
 cgroup_manager = "cgroupfs"
 events_logger = "none"
 runtime = "crun"
-lock_type = "file"
 no_pivot_root = %(no_pivot)s
 image_copy_tmp_dir = "%(folder)s/tmp"
-static_dir = "%(folder)s/containers/static"
 tmp_dir = "%(folder)s/containers/tmp"
 volume_path = "%(folder)s/containers/volumes"
 [network]
@@ -133,8 +131,6 @@ def environ(folder, on_overlay):
            "REGISTRY_AUTH_FILE": os.path.join(folder, "config",
                                               "auth.json"),
            "REGCTL_CONFIG": os.path.join(folder, "config", "regctl.json"),
-           "CONTAINERS_CONF": os.path.join(folder, "etc",
-                                           "containers.conf"),
            "CONTAINERS_STORAGE_CONF": os.path.join(folder, "etc",
                                                    "storage.conf"),
            "CONTAINERS_REGISTRIES_CONF": os.path.join(folder, "etc",
