@@ -124,13 +124,17 @@ oci_route_decode(u_char *path, size_t *len)
     u_char  *p, *last, *dst;
 
     last = path + *len;
-    dst = path;
 
-    for (p = path; p < last; p++) {
+    if (memchr(path, '\0', *len) != NULL) {
+        return OCI_INVALID;
+    }
 
-        if (*p == '\0') {
-            return OCI_INVALID;
-        }
+    p = memchr(path, '%', *len);
+    if (p == NULL) {
+        return OCI_OK;
+    }
+
+    for (dst = p; p < last; p++) {
 
         if (*p == '%') {
             if (oci_escape(p, last) != ':') {
@@ -329,13 +333,7 @@ oci_route_reference(oci_route_t *route)
 static u_char *
 oci_route_last_slash(u_char *p, u_char *last)
 {
-    while (last > p) {
-        if (*--last == '/') {
-            return last;
-        }
-    }
-
-    return NULL;
+    return memrchr(p, '/', (size_t) (last - p));
 }
 
 

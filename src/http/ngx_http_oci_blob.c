@@ -172,6 +172,7 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     content.fd = f->fd;
     content.base = 0;
+    content.data = NULL;
     content.size = f->size;
     content.digest = ctx->route.digest;
     content.type = ngx_http_oci_type_blob;

@@ -9,6 +9,10 @@
 
 #define NGX_HTTP_OCI_BODY_PIECE  65536
 
+/* taken from a client before others of the worker have their turn */
+
+#define NGX_HTTP_OCI_BODY_TURN   (128 * 1024)
+
 
 static void ngx_http_oci_body_init(ngx_http_request_t *r);
 static ngx_int_t ngx_http_oci_body_preserve(ngx_http_request_t *r,
@@ -115,6 +119,7 @@ ngx_http_oci_body_continue(ngx_http_request_t *r)
 static void
 ngx_http_oci_body_handler(ngx_http_request_t *r)
 {
+    off_t                 turn;
     ngx_int_t             rc;
     ngx_http_oci_ctx_t   *ctx;
     ngx_http_oci_body_t  *body;
@@ -125,6 +130,8 @@ ngx_http_oci_body_handler(ngx_http_request_t *r)
     if (body->ended) {
         return;
     }
+
+    turn = body->received + NGX_HTTP_OCI_BODY_TURN;
 
     if (r->connection->read->timedout) {
         r->connection->timedout = 1;
@@ -171,6 +178,11 @@ ngx_http_oci_body_handler(ngx_http_request_t *r)
 
         if (!r->reading_body) {
             ngx_http_oci_body_end(r, body, NGX_OK);
+            return;
+        }
+
+        if (body->received >= turn) {
+            ngx_post_event(r->connection->read, &ngx_posted_next_events);
             return;
         }
 

@@ -372,9 +372,11 @@ ngx_http_oci_content_single(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    b->file = ngx_http_oci_content_file(r, content);
-    if (b->file == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (content->data == NULL) {
+        b->file = ngx_http_oci_content_file(r, content);
+        if (b->file == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
 
     rc = ngx_http_send_header(r);
@@ -383,13 +385,20 @@ ngx_http_oci_content_single(ngx_http_request_t *r,
         return rc;
     }
 
-    b->file_pos = content->base + range->start;
-    b->file_last = content->base + range->end;
+    if (content->data) {
+        b->pos = content->data + range->start;
+        b->last = content->data + range->end;
+        b->memory = (b->last > b->pos) ? 1 : 0;
 
-    b->in_file = (b->file_last > b->file_pos) ? 1 : 0;
+    } else {
+        b->file_pos = content->base + range->start;
+        b->file_last = content->base + range->end;
+        b->in_file = (b->file_last > b->file_pos) ? 1 : 0;
+    }
+
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
-    b->sync = (b->last_buf || b->in_file) ? 0 : 1;
+    b->sync = (b->last_buf || b->in_file || b->memory) ? 0 : 1;
 
     out.buf = b;
     out.next = NULL;

@@ -18,6 +18,8 @@ typedef struct {
     ngx_fd_t         fd;            /* NGX_INVALID_FILE for a HEAD */
     off_t            base;          /* where the content starts in the file */
     off_t            size;          /* of the content */
+    u_char          *data;          /* the content, else NULL: in the file;
+                                       for whoever asks for no range */
     oci_digest_t     digest;
     ngx_str_t        type;          /* lives as long as the request */
     unsigned         immutable:1;   /* asked for by digest */

@@ -136,10 +136,12 @@ ngx_http_oci_parse(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     if (r->valid_unparsed_uri) {
         uri = &r->unparsed_uri;
 
-        p = ngx_strlchr(uri->data, uri->data + uri->len, '?');
-        len = p ? (size_t) (p - uri->data) : uri->len;
+        len = uri->len;
 
-        p = ngx_strlchr(uri->data, uri->data + len, '#');
+        p = memchr(uri->data, '?', len);
+        len = p ? (size_t) (p - uri->data) : len;
+
+        p = memchr(uri->data, '#', len);
         len = p ? (size_t) (p - uri->data) : len;
 
     } else {

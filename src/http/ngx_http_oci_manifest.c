@@ -14,15 +14,23 @@
 #include "oci_manifest_store.h"
 
 
+/* of most manifests; what is read into it stays for one call only */
+
+#define NGX_HTTP_OCI_MANIFEST_SMALL  (32 * 1024)
+
+
 typedef struct {
     const oci_store_t     *store;
     const oci_repo_t      *repo;
     const oci_digest_t    *digest;          /* NULL: by tag */
     const oci_str_t       *tag;
     oci_record_t           record;
+    u_char                *data;            /* NULL: in the file */
 } ngx_http_oci_manifest_get_t;
 
 
+static int ngx_http_oci_manifest_small(ngx_http_request_t *r,
+    ngx_http_oci_manifest_get_t *get);
 static ngx_int_t ngx_http_oci_manifest_read(ngx_http_request_t *r,
     ngx_http_oci_manifest_get_t *get);
 static int ngx_http_oci_manifest_work(void *data);
@@ -30,7 +38,7 @@ static void ngx_http_oci_manifest_done(ngx_http_request_t *r, void *data,
     int rc);
 static void ngx_http_oci_manifest_cleanup(void *data);
 static ngx_int_t ngx_http_oci_manifest_answer(ngx_http_request_t *r,
-    ngx_http_oci_ctx_t *ctx, oci_record_t *record, int rc);
+    ngx_http_oci_ctx_t *ctx, ngx_http_oci_manifest_get_t *get, int rc);
 
 
 ngx_int_t
@@ -78,8 +86,12 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     get->tag = &ctx->route.reference;
     get->record.fd = NGX_INVALID_FILE;
 
-    rc = oci_manifest_open(get->store, get->repo, get->digest, get->tag, 1,
-                           &get->record);
+    rc = ngx_http_oci_manifest_small(r, get);
+
+    if (rc == OCI_AGAIN) {
+        rc = oci_manifest_open(get->store, get->repo, get->digest, get->tag,
+                               1, &get->record);
+    }
 
     if (rc == OCI_AGAIN) {
         return ngx_http_oci_manifest_read(r, get);
@@ -90,7 +102,41 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         ngx_http_oci_log_failure(r->connection->log, oci_failure());
     }
 
-    return ngx_http_oci_manifest_answer(r, ctx, &get->record, rc);
+    return ngx_http_oci_manifest_answer(r, ctx, get, rc);
+}
+
+
+/*
+ * A small manifest is cheaper to copy than to send from its file: that takes
+ * a sendfile, and two calls that cork the connection around it.
+ */
+
+static int
+ngx_http_oci_manifest_small(ngx_http_request_t *r,
+    ngx_http_oci_manifest_get_t *get)
+{
+    int            rc;
+    static u_char  buf[NGX_HTTP_OCI_MANIFEST_SMALL];
+
+    if (r->headers_in.range || r->method == NGX_HTTP_HEAD) {
+        return OCI_AGAIN;
+    }
+
+    rc = oci_manifest_read(get->store, get->repo, get->digest, get->tag, buf,
+                           sizeof(buf), &get->record);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    get->data = ngx_pnalloc(r->pool, get->record.size + 1);
+    if (get->data == NULL) {
+        return OCI_AGAIN;
+    }
+
+    ngx_memcpy(get->data, buf, get->record.size);
+
+    return OCI_OK;
 }
 
 
@@ -139,7 +185,7 @@ ngx_http_oci_manifest_done(ngx_http_request_t *r, void *data, int rc)
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
 
     ngx_http_finalize_request(r,
-                  ngx_http_oci_manifest_answer(r, ctx, &get->record, rc));
+                  ngx_http_oci_manifest_answer(r, ctx, get, rc));
 }
 
 
@@ -156,9 +202,12 @@ ngx_http_oci_manifest_cleanup(void *data)
 
 static ngx_int_t
 ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
-    oci_record_t *record, int rc)
+    ngx_http_oci_manifest_get_t *get, int rc)
 {
-    ngx_http_oci_content_t  content;
+    oci_record_t            *record;
+    ngx_http_oci_content_t   content;
+
+    record = &get->record;
 
     switch (rc) {
 
@@ -182,6 +231,7 @@ ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     content.fd = record->fd;
     content.base = OCI_RECORD_HEADER;
     content.size = record->size;
+    content.data = get->data;
     content.digest = record->digest;
     content.type.data = (u_char *) record->media_type;
     content.type.len = record->media_type_len;

@@ -12,7 +12,7 @@
 
 
 #define NGX_HTTP_OCI_DEFAULT_MAX_BODY  (1024 * 1024)
-#define NGX_HTTP_OCI_BODY_BUFFER       (256 * 1024)
+#define NGX_HTTP_OCI_BODY_BUFFER       (128 * 1024)
 #define NGX_HTTP_OCI_REOPEN            5000
 
 

@@ -51,6 +51,14 @@ int oci_manifest_open(const oci_store_t *s, const oci_repo_t *r,
     oci_record_t *rec);
 
 /*
+ * The same, and its content too, into buf: one open, one read, one close.
+ * OCI_AGAIN where it does not fit or is not all in the page cache.
+ */
+int oci_manifest_read(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const oci_str_t *tag, u_char *buf, size_t size,
+    oci_record_t *rec);
+
+/*
  * Stores a parsed manifest of len bytes under digest d and points the tags
  * (ntags may be 0) at it.  Holds the repository's lock shared from checking
  * what it names until it is visible.  Unless sparse, every descriptor that

@@ -22,6 +22,9 @@
 
 static int oci_record_line(const u_char **p, const u_char *last,
     oci_str_t *line);
+static int oci_record_open(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const oci_str_t *tag, char *path,
+    oci_record_t *rec);
 static int oci_record_read(oci_record_t *rec, const char *path,
     unsigned nowait);
 static int oci_record_damaged(const char *path);
@@ -87,10 +90,12 @@ oci_record_parse(oci_record_t *rec, const u_char *header)
 
     rec->size = size;
 
-    while (p < last) {
-        if (*p++ != '\n') {
-            return OCI_INVALID;
-        }
+    /* the rest are line feeds: each equals the one before it */
+
+    if (p < last
+        && (*p != '\n' || memcmp(p, p + 1, (size_t) (last - p) - 1) != 0))
+    {
+        return OCI_INVALID;
     }
 
     return OCI_OK;
@@ -137,8 +142,84 @@ oci_manifest_open(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *d, const oci_str_t *tag, unsigned nowait,
     oci_record_t *rec)
 {
-    int   rc, flags;
+    int   rc;
     char  path[OCI_PATH_MAX];
+
+    rc = oci_record_open(s, r, d, tag, path, rec);
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    rc = oci_record_read(rec, path, nowait);
+
+    if (rc == OCI_OK && d != NULL && !oci_digest_equal(&rec->digest, d)) {
+        rc = oci_record_damaged(path);
+    }
+
+    if (rc != OCI_OK) {
+        (void) close(rec->fd);
+        rec->fd = -1;
+
+        if (rc == OCI_INVALID) {
+            errno = EBADMSG;
+        }
+    }
+
+    return rc;
+}
+
+
+int
+oci_manifest_read(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const oci_str_t *tag, u_char *buf, size_t size,
+    oci_record_t *rec)
+{
+    int           rc;
+    char          path[OCI_PATH_MAX];
+    u_char        header[OCI_RECORD_HEADER];
+    ssize_t       n;
+    struct iovec  iov[2];
+
+    rc = oci_record_open(s, r, d, tag, path, rec);
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    iov[0].iov_base = header;
+    iov[0].iov_len = OCI_RECORD_HEADER;
+    iov[1].iov_base = buf;
+    iov[1].iov_len = size;
+
+    n = preadv2(rec->fd, iov, 2, 0, RWF_NOWAIT);
+
+    (void) close(rec->fd);
+    rec->fd = -1;
+
+    /*
+     * With room left over the read has met the end of the file, or a page
+     * that is not in memory.  Who may wait, or look closer, tells what is
+     * wrong with a record.
+     */
+
+    if (n < OCI_RECORD_HEADER
+        || (size_t) n == OCI_RECORD_HEADER + size
+        || oci_record_parse(rec, header) != OCI_OK
+        || rec->size != n - OCI_RECORD_HEADER
+        || (d != NULL && !oci_digest_equal(&rec->digest, d)))
+    {
+        return OCI_AGAIN;
+    }
+
+    return OCI_OK;
+}
+
+
+static int
+oci_record_open(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const oci_str_t *tag, char *path,
+    oci_record_t *rec)
+{
+    int  flags;
 
     flags = O_RDONLY|O_CLOEXEC|O_NONBLOCK;
 
@@ -166,22 +247,7 @@ oci_manifest_open(const oci_store_t *s, const oci_repo_t *r,
         }
     }
 
-    rc = oci_record_read(rec, path, nowait);
-
-    if (rc == OCI_OK && d != NULL && !oci_digest_equal(&rec->digest, d)) {
-        rc = oci_record_damaged(path);
-    }
-
-    if (rc != OCI_OK) {
-        (void) close(rec->fd);
-        rec->fd = -1;
-
-        if (rc == OCI_INVALID) {
-            errno = EBADMSG;
-        }
-    }
-
-    return rc;
+    return OCI_OK;
 }
 
 

@@ -89,7 +89,7 @@ def rows(report, rounds, anon):
     # A short run sees tens of late answers, not hundreds, and other work on
     # the machine beside it: it catches an event loop that blocks, which
     # shows in every round and far above any noise.
-    bar = BAR * 2 if report.quick else BAR
+    bar = 10 if report.quick else BAR
 
     def ms(name, key):
         return median(column(rounds, name, key)) * 1000

@@ -195,8 +195,9 @@ class Machine:
         os.chmod(self.boot, 0o644)
         self.server = soak.Nginx(
             start=False, store_opts="durable=on",
-            wrap=["unshare", "-m", "sh", "-c",
-                  'mount --bind %s %s && exec "$@"' % (self.boot, BOOT),
+            wrap=["unshare", "-m", "--propagation", "unchanged", "sh", "-c",
+                  'mount --make-private /proc && mount --bind %s %s '
+                  '&& exec "$@"' % (self.boot, BOOT),
                   "sh"])
         self.disk = Disk(self.server.store)
         self.images = []
