@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from oci import CONFIG, IMAGE, INDEX, LAYER, absent, desc, digest, dumps, \
-    error, ok, unique
+from oci import CONFIG, DOCKER, IMAGE, INDEX, LAYER, absent, desc, digest, \
+    dumps, error, ok, unique
 
 
 def refused(reg, repo, data, media_type=IMAGE, status=400,
@@ -73,6 +73,7 @@ def test_manifests_and_layers(reg, repo):
 def test_media_type_is_not_the_content_type(reg, repo):
     refused(reg, repo, reg.image(repo), INDEX)
     refused(reg, repo, reg.index(), IMAGE)
+    refused(reg, repo, reg.image(repo), DOCKER)
 
 
 @pytest.mark.smoke

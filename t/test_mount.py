@@ -63,6 +63,15 @@ def test_mount_missing(reg, repo, source):
     assert reg.blob(repo, digest(data)).content == data
 
 
+def test_mount_of_what_the_source_lacks(reg, repo):
+    """The store holds it, but not the repository that is named."""
+    d = reg.push(repo + "/holder")
+    reg.push(repo + "/source")
+    for source in (repo + "/source", repo + "/nowhere"):
+        location(mount(reg, repo, d, source, 202))
+        assert not reg.has(repo, d)
+
+
 def test_mount_without_from_is_off(reg, repo):
     d = reg.push(repo + "/a")
     r = mount(reg, repo + "/b", d, status=202)
@@ -92,6 +101,19 @@ def test_mount_from_a_bad_name(reg, repo, source):
         location(r)
     else:
         error(r, 400, "NAME_INVALID")
+    assert not reg.has(repo + "/b", d)
+
+
+@pytest.mark.parametrize("way", ["%s/../%s/a", "./%s/a", "%s//a", "%s/./a",
+                                 "%s/a/"])
+def test_mount_from_a_roundabout_name(reg, repo, way):
+    """Names that lead to the content on disk, and yet are none."""
+    d = reg.push(repo + "/a")
+    top = repo.split("/")[0]
+    source = way % ((top, repo) if way.count("%s") == 2 else repo)
+    r = ok(reg.post("/v2/%s/b/blobs/uploads/?mount=%s&from=%s" % (
+        repo, d, source)), 202)
+    location(r)
     assert not reg.has(repo + "/b", d)
 
 

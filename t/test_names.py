@@ -104,7 +104,7 @@ def test_bad_tag(reg, repo, tag):
         assert r.status_code == 404
         if method == "GET":
             error(r, 404, "MANIFEST_UNKNOWN")
-    r = reg.put_manifest(repo, tag, reg.index())
+    r = reg.put_manifest(repo, tag, reg.index(), INDEX)
     error(r, 400, "MANIFEST_INVALID", "TAG_INVALID")
     assert not os.path.exists(reg.nginx.repo(repo))
 

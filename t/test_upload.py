@@ -211,3 +211,6 @@ def test_not_through_another_repository(reg, repo):
     d = reg.push(repo)
     reg.push(repo + "/other")
     error(reg.blob(repo + "/other", d), 404, "BLOB_UNKNOWN")
+    assert not reg.has(repo + "/other", d)
+    location(ok(reg.post("/v2/%s/other/blobs/uploads/?digest=%s"
+                         % (repo, d)), 202))

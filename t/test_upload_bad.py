@@ -143,6 +143,8 @@ def test_vanishes_in_a_single_post(reg, raw, repo):
     c.head("POST", "/v2/%s/blobs/uploads/?digest=%s" % (repo, digest(data)),
            ("Content-Length", "100000"))
     c.send(data[:60000])
+    wait_for("a session", lambda: reg.nginx.tree(
+        "uploads", "blobs", "repositories") != before)
     c.close()
     wait_for("nothing left", lambda: reg.nginx.tree(
         "uploads", "blobs", "repositories") == before)

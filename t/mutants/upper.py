@@ -1,0 +1,376 @@
+"""Breakages of src/http."""
+
+from mutant import Table
+
+TABLE = Table()
+add = TABLE.add
+
+
+# ---- the gate and the way to it
+
+add("gate-of-the-methods", "src/http/ngx_http_oci_handler.c",
+    "    if (op == NULL || (op->right && !(olcf->methods & op->right))) {",
+    "    if (op == NULL) {",
+    "t/test_methods.py::test_operation",
+    "t/test_methods.py::test_pull_only_changes_nothing")
+
+add("push-where-only-pull", "src/http/ngx_http_oci_handler.c",
+    "NGX_HTTP_OCI_OP_UPLOAD_START,\n      NGX_HTTP_OCI_PUSH,",
+    "NGX_HTTP_OCI_OP_UPLOAD_START,\n      NGX_HTTP_OCI_PULL,",
+    "t/test_methods.py::test_operation")
+
+add("delete-is-a-push", "src/http/ngx_http_oci_handler.c",
+    "NGX_HTTP_OCI_OP_MANIFEST_DELETE,\n      NGX_HTTP_OCI_DELETE,",
+    "NGX_HTTP_OCI_OP_MANIFEST_DELETE,\n      NGX_HTTP_OCI_PUSH,",
+    "t/test_methods.py::test_operation")
+
+add("status-of-an-upload-is-a-pull", "src/http/ngx_http_oci_handler.c",
+    "NGX_HTTP_OCI_OP_UPLOAD_STATUS,\n      NGX_HTTP_OCI_PUSH,",
+    "NGX_HTTP_OCI_OP_UPLOAD_STATUS,\n      NGX_HTTP_OCI_PULL,",
+    "t/test_methods.py::test_two_locations_on_one_store")
+
+add("allow-of-what-is-disabled", "src/http/ngx_http_oci_handler.c",
+    "        if (op->right == 0 || (olcf->methods & op->right)) {",
+    "        if (op->right == 0 || olcf->methods) {",
+    "t/test_methods.py::test_operation")
+
+add("path-as-nginx-decoded-it", "src/http/ngx_http_oci_handler.c",
+    "    if (r->valid_unparsed_uri) {",
+    "    if (r->valid_unparsed_uri && r->unparsed_uri.len == 0) {",
+    "t/test_names.py::test_hostile_path")
+
+add("namespaces-allowed", "src/http/ngx_http_oci_handler.c",
+    "    return ngx_http_oci_send_error(r, OCI_ERR_NAME_UNKNOWN, 0,\n"
+    "                                   \"the namespace is not served "
+    "here\", NULL);",
+    "    ctx->repo.ns.data = value.data;\n"
+    "    ctx->repo.ns.len = value.len;\n\n    return NGX_DECLINED;",
+    "t/test_namespace.py::test_not_listed")
+
+add("namespace-of-the-request", "src/http/ngx_http_oci_handler.c",
+    "            ctx->repo.ns.len = allow[i].len;",
+    "            ctx->repo.ns.len = 0;",
+    "t/test_namespace.py::test_from_the_request")
+
+add("version-header", "src/http/ngx_http_oci_send.c",
+    "    return ngx_http_oci_add_header(r, "
+    "\"Docker-Distribution-Api-Version\",",
+    "    return ngx_http_oci_add_header(r, \"X-Api-Version\",",
+    "t/test_base.py::test_version_check")
+
+
+# ---- refusals
+
+add("nginx's-own-pages", "src/http/ngx_http_oci_filter.c",
+    "    if (r->headers_out.status < NGX_HTTP_BAD_REQUEST "
+    "|| olcf->store == NULL) {",
+    "    if (r->headers_out.status < 1000 || olcf->store == NULL) {",
+    "t/test_refusals.py::test_deny")
+
+add("overload-is-429", "src/http/ngx_http_oci_filter.c",
+    "    return NGX_HTTP_TOO_MANY_REQUESTS;\n}",
+    "    return NGX_HTTP_SERVICE_UNAVAILABLE;\n}",
+    "t/test_refusals.py::test_limit_req")
+
+add("overload-of-a-mirror-is-503", "src/http/ngx_http_oci_filter.c",
+    "    if (ngx_http_arg(r, (u_char *) \"ns\", 2, &ns) == NGX_OK) {",
+    "    if (ngx_http_arg(r, (u_char *) \"ns\", 2, &ns) == NGX_AGAIN) {",
+    "t/test_refusals.py::test_limit_req")
+
+add("filters-of-a-body", "src/http/ngx_http_oci_filter.c",
+    "    if (ctx && ctx->answered) {\n"
+    "        return ngx_http_low_header_filter(r);",
+    "    if (ctx && ctx->answered) {\n"
+    "        return ngx_http_next_header_filter(r);",
+    "t/test_base.py::test_no_filter_touches")
+
+add("expect-and-a-refusal", "src/http/ngx_http_oci_send.c",
+    "    if (r->headers_in.expect && !r->expect_tested\n",
+    "    if (r->headers_in.expect && r->expect_tested\n",
+    "t/test_upload_bad.py::test_expect_gets_the_refusal")
+
+add("body-that-nobody-read", "src/http/ngx_http_oci_send.c",
+    "    if (ngx_http_discard_request_body(r) != NGX_OK) {\n"
+    "        r->keepalive = 0;\n    }\n}",
+    "}",
+    "t/test_upload_bad.py::test_keepalive_after_errors")
+
+add("status-of-a-full-disk", "src/http/ngx_http_oci_send.c",
+    "        case ENOSPC:\n        case EDQUOT:",
+    "        case EDQUOT:",
+    "t/test_disk_full.py::test_push", "t/test_disk_full.py::test_manifest")
+
+add("busy-is-not-forever", "src/http/ngx_http_oci_task.c",
+    "    if (t->rc == OCI_AGAIN && t->retry\n",
+    "    if (t->rc == OCI_AGAIN && !t->retry\n",
+    "t/test_use.py::test_waits")
+
+add("body-limit-of-nginx", "src/http/ngx_http_oci_module.c",
+    "    if (clcf->client_max_body_size == NGX_HTTP_OCI_DEFAULT_MAX_BODY) {",
+    "    if (clcf->client_max_body_size < 0) {",
+    "t/test_refusals.py::test_no_default_body_limit")
+
+
+# ---- reading
+
+add("touch-of-a-head", "src/http/ngx_http_oci_blob.c",
+    "    rc = oci_blob_touch(head->store, head->repo, head->digest);",
+    "    rc = OCI_OK;",
+    "t/test_use.py::test_counts_as_use")
+
+add("descriptor-of-a-blob", "src/http/ngx_http_oci_content.c",
+    "    cln->handler = ngx_pool_cleanup_file;",
+    "    cln->handler = NULL;",
+    "t/test_blob_read.py::test_head_equals_get")
+
+add("descriptor-of-a-manifest", "src/http/ngx_http_oci_manifest.c",
+    "    if (get->record.fd != NGX_INVALID_FILE) {",
+    "    if (get->record.fd < NGX_INVALID_FILE) {",
+    "t/test_manifest.py::test_by_tag")
+
+add("if-none-match", "src/http/ngx_http_oci_content.c",
+    "    if (r->headers_in.if_none_match\n",
+    "    if (r->headers_in.if_none_match && r->header_only\n",
+    "t/test_blob_read.py::test_if_none_match",
+    "t/test_manifest.py::test_if_none_match")
+
+add("if-range", "src/http/ngx_http_oci_content.c",
+    "    return NULL;\n}\n\n\nstatic ngx_int_t\n"
+    "ngx_http_oci_content_unsatisfiable(",
+    "    return r->headers_in.range;\n}\n\n\nstatic ngx_int_t\n"
+    "ngx_http_oci_content_unsatisfiable(",
+    "t/test_blob_read.py::test_if_range")
+
+add("accept-ranges-of-a-206", "src/http/ngx_http_oci_content.c",
+    "        || ngx_http_oci_add_header(r, \"Accept-Ranges\", "
+    "&ngx_http_oci_bytes)\n           != NGX_OK)",
+    "        || (r->headers_in.range == NULL\n"
+    "            && ngx_http_oci_add_header(r, \"Accept-Ranges\",\n"
+    "                                       &ngx_http_oci_bytes)\n"
+    "               != NGX_OK))",
+    "t/test_blob_read.py::test_one_range")
+
+add("size-in-a-416", "src/http/ngx_http_oci_content.c",
+    "\"bytes */%O\", content->size)",
+    "\"bytes */%O\", content->size + 1)",
+    "t/test_blob_read.py::test_416")
+
+add("last-byte-of-a-range", "src/http/ngx_http_oci_content.c",
+    "                                (off_t) range->end - 1, content->size)",
+    "                                (off_t) range->end, content->size)",
+    "t/test_blob_read.py::test_one_range")
+
+add("parts-of-a-multirange", "src/http/ngx_http_oci_multirange.c",
+    "                       (off_t) range->end - 1, content->size);",
+    "                       (off_t) range->end, content->size);",
+    "t/test_blob_read.py::test_many_ranges")
+
+add("length-of-a-multirange", "src/http/ngx_http_oci_multirange.c",
+    "    length += p - start;\n",
+    "",
+    "t/test_blob_read.py::test_many_ranges_head")
+
+add("record-of-a-manifest-is-sent-whole",
+    "src/http/ngx_http_oci_manifest.c",
+    "    content.base = OCI_RECORD_HEADER;",
+    "    content.base = 0;",
+    "t/test_manifest.py::test_exact_bytes")
+
+add("digest-of-another-length", "src/http/ngx_http_oci_send.c",
+    "    value.len = oci_digest_text(d, value.data);\n\n"
+    "    return ngx_http_oci_add_header(r, \"Docker-Content-Digest\",",
+    "    value.len = oci_digest_text(d, value.data);\n"
+    "    value.len = ngx_min(value.len, 71);\n\n"
+    "    return ngx_http_oci_add_header(r, \"Docker-Content-Digest\",",
+    "t/test_blob_read.py::test_head_equals_get")
+
+add("link-to-the-next-page", "src/http/ngx_http_oci_list.c",
+    "        if (l->list.next[0]\n",
+    "        if (l->list.next[0] && l->list.body == NULL\n",
+    "t/test_tags.py::test_pages")
+
+add("n-of-the-next-page", "src/http/ngx_http_oci_send.c",
+    "    if (n >= 0) {\n        p = ngx_sprintf(p, \"n=%L&\", n);",
+    "    if (n < 0) {\n        p = ngx_sprintf(p, \"n=%L&\", n);",
+    "t/test_tags.py::test_pages")
+
+add("n-of-zero", "src/http/ngx_http_oci_list.c",
+    "            l->n = n;",
+    "            l->n = n ? n : OCI_LIST_ALL;",
+    "t/test_tags.py::test_n_zero")
+
+add("n-that-is-no-number", "src/http/ngx_http_oci_list.c",
+    "            rc = OCI_INVALID;\n\n        } else {",
+    "            rc = OCI_NOT_FOUND;\n\n        } else {",
+    "t/test_tags.py::test_bad_n")
+
+add("filter-of-referrers", "src/http/ngx_http_oci_list.c",
+    "                             l->filtered ? &l->type : NULL, &l->last,",
+    "                             NULL, &l->last,",
+    "t/test_referrers.py::test_filter")
+
+add("filters-applied", "src/http/ngx_http_oci_list.c",
+    "    if (l->filtered) {",
+    "    if (l->filtered && l->next[0]) {",
+    "t/test_referrers.py::test_filter")
+
+
+# ---- manifests
+
+add("digest-check-of-a-manifest", "src/http/ngx_http_oci_manifest_put.c",
+    "    if (put->by_digest && !oci_digest_equal(&digest, &put->digest)) {",
+    "    if (put->by_digest && put->len == 0) {",
+    "t/test_manifest_bad.py::test_wrong_digest")
+
+add("algorithm-of-a-manifest", "src/http/ngx_http_oci_manifest_put.c",
+    "put->by_digest ? put->digest.alg : OCI_SHA256,",
+    "OCI_SHA256,",
+    "t/test_manifest.py::test_by_digest")
+
+add("subject-in-the-answer", "src/http/ngx_http_oci_manifest_put.c",
+    "    if (put->has_subject) {",
+    "    if (put->has_subject && put->len == 0) {",
+    "t/test_referrers.py::test_list")
+
+add("tags-in-the-answer", "src/http/ngx_http_oci_manifest_put.c",
+    "    for (i = 0; put->by_digest && i < put->ntags; i++) {",
+    "    for (i = 1; put->by_digest && i < put->ntags; i++) {",
+    "t/test_manifest.py::test_tag_parameters")
+
+add("status-of-a-large-manifest", "src/http/ngx_http_oci_manifest_put.c",
+    "        put->too_large = 1;",
+    "        put->too_large = 0;",
+    "t/test_manifest_bad.py::test_over_the_limit")
+
+add("sparse-is-off", "src/http/ngx_http_oci_manifest_put.c",
+    "    put->sparse = olcf->sparse ? 1 : 0;",
+    "    put->sparse = 1;",
+    "t/test_manifest_bad.py::test_missing_content")
+
+add("lock-of-a-blob's-delete", "src/http/ngx_http_oci_delete.c",
+    "    rc = oci_lock_repo(&lock, del->store, del->repo, 1, 0);",
+    "    rc = oci_lock_repo(&lock, del->store, del->repo, 0, 0);",
+    "t/test_use.py::test_waits")
+
+
+# ---- uploads
+
+add("user-of-an-upload", "src/http/ngx_http_oci_upload.c",
+    "        u->user.len = r->headers_in.user.len;",
+    "        u->user.len = 0;",
+    "t/test_auth.py::test_session_of_another_user")
+
+add("offset-of-a-chunk", "src/http/ngx_http_oci_upload.c",
+    "    if (u->ranged && u->start != u->session.offset) {",
+    "    if (u->ranged && u->start < 0) {",
+    "t/test_chunks.py::test_out_of_order")
+
+add("session-after-a-416", "src/http/ngx_http_oci_upload.c",
+    "    u->open = 0;\n    oci_upload_close(&u->session);",
+    "    u->open = 0;\n    (void) oci_upload_remove(&u->session);",
+    "t/test_chunks.py::test_out_of_order")
+
+add("offset-in-an-answer", "src/http/ngx_http_oci_upload.c",
+    "                                        ? u->session.offset - 1 : 0);",
+    "                                        ? u->session.offset : 0);",
+    "t/test_chunks.py::test_in_order")
+
+add("location-of-an-upload", "src/http/ngx_http_oci_upload.c",
+    "    if (ngx_http_oci_add_header(r, \"Location\", &path) != NGX_OK",
+    "    if (ngx_http_oci_add_header(r, \"Location\", &url) != NGX_OK",
+    "t/test_upload.py::test_post_then_put")
+
+add("name-to-mount-from", "src/http/ngx_http_oci_upload.c",
+    "                       && oci_name_valid(u->from.name.data, "
+    "u->from.name.len);",
+    "                       && u->from.name.len;",
+    "t/test_mount.py::test_mount_from_a_roundabout_name")
+
+add("mount-without-from", "src/http/ngx_http_oci_upload.c",
+    "            u->mount = (olcf->mount == NGX_HTTP_OCI_MOUNT_ANY);",
+    "            u->mount = (olcf->mount != NGX_HTTP_OCI_MOUNT_OFF);",
+    "t/test_mount.py::test_mount_without_from_is_off")
+
+add("mount-out-of-the-namespace", "src/http/ngx_http_oci_upload.c",
+    "            u->from.ns = u->repo->ns;",
+    "            u->from.ns.len = 0;",
+    "t/test_namespace.py::test_apart")
+
+add("rollback-of-a-broken-chunk", "src/http/ngx_http_oci_receive.c",
+    "    } else if (u->ranged || u->put) {",
+    "    } else if (u->put) {",
+    "t/test_leave.py::test_in_a_chunk")
+
+add("session-of-a-broken-post", "src/http/ngx_http_oci_receive.c",
+    "    if (u->whole) {\n        (void) oci_upload_remove(&u->session);",
+    "    if (u->whole && u->ranged) {\n"
+    "        (void) oci_upload_remove(&u->session);",
+    "t/test_upload_bad.py::test_vanishes_in_a_single_post")
+
+add("bytes-of-a-broken-stream", "src/http/ngx_http_oci_receive.c",
+    "    } else {\n        (void) oci_upload_save(&u->session);",
+    "    } else {\n        (void) oci_upload_rollback(&u->session);",
+    "t/test_upload_bad.py::test_vanishes_without_content_range")
+
+add("what-came-before-the-break", "src/http/ngx_http_oci_body.c",
+    "            body->broken = rc;\n            continue;",
+    "            ngx_http_oci_body_end(r, body, rc);\n            return;",
+    "t/test_upload_bad.py::test_vanishes_without_content_range")
+
+add("length-of-a-chunk", "src/http/ngx_http_oci_receive.c",
+    "        && u->body.received != u->length)",
+    "        && u->body.received > u->length)",
+    "t/test_upload_bad.py::test_content_range_is_not_the_length")
+
+add("two-pieces-of-memory", "src/http/ngx_http_oci_receive.c",
+    "    u->fill ^= 1;",
+    "    u->fill ^= 0;",
+    "t/test_upload.py::test_many_sizes")
+
+add("wait-for-the-disk", "src/http/ngx_http_oci_receive.c",
+    "            if (u->writing) {\n                break;\n            }\n",
+    "",
+    "t/test_use.py::test_a_body_waits_for_the_disk")
+
+add("bytes-of-a-slow-client", "src/http/ngx_http_oci_receive.c",
+    "#define NGX_HTTP_OCI_UPLOAD_FLUSH      1000",
+    "#define NGX_HTTP_OCI_UPLOAD_FLUSH      3600000",
+    "t/test_concurrent.py::test_takeover[False]", slow=True)
+
+add("part-of-a-chunk-is-saved", "src/http/ngx_http_oci_receive.c",
+    "                            !u->ranged && !u->put);",
+    "                            1);",
+    "t/test_concurrent.py::test_kill_in_a_body", slow=True)
+
+add("touch-of-a-post", "src/http/ngx_http_oci_upload.c",
+    "        rc = oci_blob_touch(u->store, u->repo, &u->digest);",
+    "        rc = OCI_OK;",
+    "t/test_use.py::test_counts_as_use")
+
+
+# ---- tasks and clients that leave
+
+add("task-that-is-not-counted", "src/http/ngx_http_oci_task.c",
+    "    r->main->blocked++;",
+    "    r->main->blocked += 0;",
+    "t/test_leave.py::test_during_a_task")
+
+add("task-that-is-counted-forever", "src/http/ngx_http_oci_task.c",
+    "    r->main->blocked--;",
+    "    r->main->blocked -= 0;",
+    "t/test_leave.py::test_during_a_task")
+
+add("request-that-is-not-counted", "src/http/ngx_http_oci_upload.c",
+    "        r->read_event_handler = ngx_http_block_reading;\n    }\n\n"
+    "    r->main->count++;",
+    "        r->read_event_handler = ngx_http_block_reading;\n    }\n",
+    "t/test_upload.py::test_post_then_put")
+
+add("timer-of-a-request-that-ended", "src/http/ngx_http_oci_task.c",
+    "static void\nngx_http_oci_task_cleanup(void *data)\n{\n"
+    "    ngx_http_oci_task_t  *t = data;\n\n"
+    "    if (t->timer.timer_set) {",
+    "static void\nngx_http_oci_task_cleanup(void *data)\n{\n"
+    "    ngx_http_oci_task_t  *t = data;\n\n"
+    "    if (t->timer.timer_set && t->running) {",
+    "t/test_leave.py::test_before_the_lock_is_free")
