@@ -80,3 +80,62 @@ def test_in_a_chunk(reg, raw, repo, leave):
     ok(wait_for("the session to be free", again), 202)
     ok(reg.finish(loc, digest(data)), 201)
     assert reg.blob(repo, digest(data)).content == data
+
+
+@pytest.mark.parametrize("coding", ["length", "chunked"])
+@pytest.mark.parametrize("leave", ["close", "half_close"])
+def test_all_at_once(reg, raw, repo, coding, leave):
+    """The last bytes and the end of the connection are read in one go."""
+    data = unique(60000)
+    loc = reg.start(repo)
+    path = reg.nginx.path("uploads", upload_id(loc), "data")
+    fd = os.open(path, os.O_RDWR)
+    try:
+        # the session can't be had, and its body is not read before it is
+        fcntl.lockf(fd, fcntl.LOCK_EX, 1)
+        c = raw()
+        if coding == "length":
+            c.head("PATCH", loc, ("Content-Length", "100000"))
+            c.send(data)
+        else:
+            c.head("PATCH", loc, ("Transfer-Encoding", "chunked"))
+            c.chunk(data)
+        getattr(c, leave)()
+    finally:
+        os.close(fd)
+    wait_for("all that came", lambda: ok(reg.get(loc), 204).headers["Range"]
+             == "0-59999")
+
+    def finish():
+        r = reg.finish(loc, digest(data))
+        return r if r.status_code != 409 else None
+
+    ok(wait_for("the session to be free", finish), 201)
+    assert reg.blob(repo, digest(data)).content == data
+
+
+def test_all_at_once_behind_a_slow_disk(reg, raw, repo):
+    """The same in the middle of a body, which was not read for a while."""
+    data = unique((3 << 20) + 12345)
+    loc = reg.start(repo)
+    path = reg.nginx.path("uploads", upload_id(loc), "data")
+    c = raw()
+    c.head("PATCH", loc, ("Content-Length", str(8 << 20)))
+    c.send(data[:1 << 20])
+    wait_for("the first bytes", lambda: os.path.getsize(path) >= 1 << 19)
+    fd = os.open(path, os.O_RDWR)
+    try:
+        # each step of a session takes this lock: its thread waits
+        fcntl.lockf(fd, fcntl.LOCK_EX, 1)
+        c.send(data[1 << 20:])
+        c.close()
+    finally:
+        os.close(fd)
+    wait_for("all that came", lambda: ok(reg.get(loc), 204).headers["Range"]
+             == "0-%d" % (len(data) - 1))
+
+    def finish():
+        r = reg.finish(loc, digest(data))
+        return r if r.status_code != 409 else None
+
+    ok(wait_for("the session to be free", finish), 201)

@@ -310,12 +310,18 @@ add("session-of-a-broken-post", "src/http/ngx_http_oci_receive.c",
 add("bytes-of-a-broken-stream", "src/http/ngx_http_oci_receive.c",
     "    } else {\n        (void) oci_upload_save(&u->session);",
     "    } else {\n        (void) oci_upload_rollback(&u->session);",
-    "t/test_upload_bad.py::test_vanishes_without_content_range")
+    "t/test_leave.py::test_all_at_once")
 
 add("what-came-before-the-break", "src/http/ngx_http_oci_body.c",
     "            body->broken = rc;\n            continue;",
     "            ngx_http_oci_body_end(r, body, rc);\n            return;",
-    "t/test_upload_bad.py::test_vanishes_without_content_range")
+    "t/test_leave.py::test_all_at_once_behind_a_slow_disk")
+
+add("what-came-with-the-break", "src/http/ngx_http_oci_body.c",
+    "        r->read_event_handler = ngx_http_block_reading;\n"
+    "        ngx_http_oci_body_handler(r);",
+    "        ngx_http_oci_body_end(r, body, rc);",
+    "t/test_leave.py::test_all_at_once")
 
 add("length-of-a-chunk", "src/http/ngx_http_oci_receive.c",
     "        && u->body.received != u->length)",
@@ -325,7 +331,7 @@ add("length-of-a-chunk", "src/http/ngx_http_oci_receive.c",
 add("two-pieces-of-memory", "src/http/ngx_http_oci_receive.c",
     "    u->fill ^= 1;",
     "    u->fill ^= 0;",
-    "t/test_upload.py::test_many_sizes")
+    "t/test_use.py::test_a_body_waits_for_the_disk")
 
 add("wait-for-the-disk", "src/http/ngx_http_oci_receive.c",
     "            if (u->writing) {\n                break;\n            }\n",
