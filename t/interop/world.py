@@ -32,7 +32,6 @@ log_driver = "k8s-file"
 cgroup_manager = "cgroupfs"
 events_logger = "none"
 runtime = "crun"
-no_pivot_root = %(no_pivot)s
 image_copy_tmp_dir = "%(folder)s/tmp"
 tmp_dir = "%(folder)s/containers/tmp"
 volume_path = "%(folder)s/containers/volumes"
@@ -43,10 +42,17 @@ network_config_dir = "%(folder)s/containers/net"
 POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 
 
+def chrooted():
+    """In a chroot / is no mount, which podman and crun insist on."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as f:
+        return not any(line.split()[4] == "/" for line in f)
+
+
 def unshared(command):
     """The command, with mounts and processes of its own."""
-    return ["unshare", "--mount", "--propagation", "private", "--pid",
-            "--fork", "--kill-child", "--mount-proc"] + command
+    kind = "unchanged" if chrooted() else "private"
+    return ["unshare", "--mount", "--propagation", kind, "--pid", "--fork",
+            "--kill-child", "--"] + command
 
 
 def folders(folder):
@@ -67,14 +73,29 @@ def mount(*args):
     subprocess.run(["mount"] + list(args), check=True)
 
 
-def enter(folder):
-    """Called with mounts of our own: covers what clients write to."""
+def enter(folder, root):
+    """Called with mounts of our own: covers what clients write to.  root is
+    an empty folder, for a root of our own in a chroot."""
+    if chrooted():
+        mount("--rbind", "/", root)
+        mount("--make-rprivate", root)
+        os.chroot(root)
+        os.chdir("/")
+    mount("-t", "proc", "proc", "/proc")
     mount("-t", "tmpfs", "tmpfs", "/dev/shm")
     # crun looks at what is mounted here even where no cgroup is asked for
     mount("-t", "tmpfs", "tmpfs", "/sys/fs/cgroup")
     mount("--bind", os.path.join(folder, "run"), "/run")
     mount("--bind", os.path.join(folder, "lib"), "/var/lib/containers")
     mount("--bind", os.path.join(folder, "etc"), "/etc/containers")
+
+
+def gone(root):
+    """Never removes anything: the machine itself may be mounted there,
+    where the mounts around a chroot are shared."""
+    subprocess.run(["umount", "-q", "-l", root], check=False,
+                   stderr=subprocess.DEVNULL)
+    os.rmdir(root)
 
 
 def overlay(folder):
@@ -93,12 +114,6 @@ def overlay(folder):
     return ok
 
 
-def chrooted():
-    """In a chroot / is no mount, and pivot_root cannot leave it."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as f:
-        return not any(line.split()[4] == "/" for line in f)
-
-
 def limit(which):
     hard = resource.getrlimit(which)[1]
     return 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
@@ -110,8 +125,7 @@ def environ(folder, on_overlay):
         "folder": folder,
         "driver": "overlay" if on_overlay else "vfs",
         "nofile": limit(resource.RLIMIT_NOFILE),
-        "nproc": limit(resource.RLIMIT_NPROC),
-        "no_pivot": "true" if chrooted() else "false"}
+        "nproc": limit(resource.RLIMIT_NPROC)}
     for name, text in (("etc/storage.conf", STORAGE % values),
                        ("etc/containers.conf", CONTAINERS % values),
                        ("etc/registries.conf", ""),
