@@ -252,7 +252,8 @@ add("look-through-blobs", "src/store/oci_blob.c",
 add("mount-without-the-source's-link", "src/store/oci_blob.c",
     "        oci_path_repo_blob(path, s, from, d);",
     "        (void) from;\n        oci_path_blob(path, s, d);",
-    "test_mount:test_mount", "t/test_mount.py::test_mount_of_what_the_source_lacks")
+    "test_mount:test_mount",
+    "t/test_mount.py::test_mount_of_what_the_source_lacks")
 
 add("mount-any-out-of-the-namespace", "src/store/oci_blob.c",
     "    rc = oci_list_walk(s, &to->ns, oci_blob_any, &any);",
@@ -325,7 +326,7 @@ add("owner's-byte", "src/store/oci_upload_open.c",
 add("rollback-of-the-offset", "src/store/oci_upload.c",
     "    u->offset = u->start;\n    u->hash = u->start_hash;",
     "    u->hash = u->start_hash;",
-    "test_upload:test_rollback", "t/test_leave.py::test_in_a_chunk")
+    "test_upload:test_rollback", "t/test_leave.py::test_in_a_chunk", slow=True)
 
 add("rollback-of-the-hash", "src/store/oci_upload.c",
     "    u->offset = u->start;\n    u->hash = u->start_hash;",
@@ -337,7 +338,7 @@ add("rollback-of-the-data", "src/store/oci_upload.c",
     "        rc = oci_upload_cut(u, u->offset);\n    }\n\n"
     "    oci_upload_leave(u);",
     "    oci_upload_leave(u);",
-    "test_upload:test_rollback", "t/test_leave.py::test_in_a_chunk")
+    "test_upload:test_rollback", "t/test_leave.py::test_in_a_chunk", slow=True)
 
 add("rollback-of-a-failed-write", "src/store/oci_upload.c",
     "    *u = before;\n    failure = *oci_failure();",

@@ -121,12 +121,12 @@ add("touch-of-a-head", "src/http/ngx_http_oci_blob.c",
 add("descriptor-of-a-blob", "src/http/ngx_http_oci_content.c",
     "    cln->handler = ngx_pool_cleanup_file;",
     "    cln->handler = NULL;",
-    "t/test_blob_read.py::test_head_equals_get")
+    "t/test_blob_read.py::test_head_equals_get", slow=True)
 
 add("descriptor-of-a-manifest", "src/http/ngx_http_oci_manifest.c",
     "    if (get->record.fd != NGX_INVALID_FILE) {",
     "    if (get->record.fd < NGX_INVALID_FILE) {",
-    "t/test_manifest.py::test_by_tag")
+    "t/test_manifest.py::test_by_tag", slow=True)
 
 add("if-none-match", "src/http/ngx_http_oci_content.c",
     "    if (r->headers_in.if_none_match\n",
@@ -170,10 +170,14 @@ add("length-of-a-multirange", "src/http/ngx_http_oci_multirange.c",
     "",
     "t/test_blob_read.py::test_many_ranges_head")
 
-add("record-of-a-manifest-is-sent-whole",
-    "src/http/ngx_http_oci_manifest.c",
+add("head-of-a-large-manifest's-record", "src/http/ngx_http_oci_manifest.c",
     "    content.base = OCI_RECORD_HEADER;",
     "    content.base = 0;",
+    "t/test_manifest.py::test_3_9_megabytes")
+
+add("bytes-of-a-small-manifest", "src/http/ngx_http_oci_manifest.c",
+    "    ngx_memcpy(get->data, buf, get->record.size);",
+    "    ngx_memcpy(get->data, buf, get->record.size / 2);",
     "t/test_manifest.py::test_exact_bytes")
 
 add("digest-of-another-length", "src/http/ngx_http_oci_send.c",
@@ -299,29 +303,29 @@ add("mount-out-of-the-namespace", "src/http/ngx_http_oci_upload.c",
 add("rollback-of-a-broken-chunk", "src/http/ngx_http_oci_receive.c",
     "    } else if (u->ranged || u->put) {",
     "    } else if (u->put) {",
-    "t/test_leave.py::test_in_a_chunk")
+    "t/test_leave.py::test_in_a_chunk", slow=True)
 
 add("session-of-a-broken-post", "src/http/ngx_http_oci_receive.c",
     "    if (u->whole) {\n        (void) oci_upload_remove(&u->session);",
     "    if (u->whole && u->ranged) {\n"
     "        (void) oci_upload_remove(&u->session);",
-    "t/test_upload_bad.py::test_vanishes_in_a_single_post")
+    "t/test_upload_bad.py::test_vanishes_in_a_single_post", slow=True)
 
 add("bytes-of-a-broken-stream", "src/http/ngx_http_oci_receive.c",
     "    } else {\n        (void) oci_upload_save(&u->session);",
     "    } else {\n        (void) oci_upload_rollback(&u->session);",
-    "t/test_leave.py::test_all_at_once")
+    "t/test_leave.py::test_all_at_once", slow=True)
 
 add("what-came-before-the-break", "src/http/ngx_http_oci_body.c",
     "            body->broken = rc;\n            continue;",
     "            ngx_http_oci_body_end(r, body, rc);\n            return;",
-    "t/test_leave.py::test_all_at_once_behind_a_slow_disk")
+    "t/test_leave.py::test_all_at_once_behind_a_slow_disk", slow=True)
 
 add("what-came-with-the-break", "src/http/ngx_http_oci_body.c",
     "        r->read_event_handler = ngx_http_block_reading;\n"
     "        ngx_http_oci_body_handler(r);",
     "        ngx_http_oci_body_end(r, body, rc);",
-    "t/test_leave.py::test_all_at_once")
+    "t/test_leave.py::test_all_at_once", slow=True)
 
 add("length-of-a-chunk", "src/http/ngx_http_oci_receive.c",
     "        && u->body.received != u->length)",
@@ -359,12 +363,12 @@ add("touch-of-a-post", "src/http/ngx_http_oci_upload.c",
 add("task-that-is-not-counted", "src/http/ngx_http_oci_task.c",
     "    r->main->blocked++;",
     "    r->main->blocked += 0;",
-    "t/test_leave.py::test_during_a_task")
+    "t/test_leave.py::test_during_a_task", slow=True)
 
 add("task-that-is-counted-forever", "src/http/ngx_http_oci_task.c",
     "    r->main->blocked--;",
     "    r->main->blocked -= 0;",
-    "t/test_leave.py::test_during_a_task")
+    "t/test_leave.py::test_during_a_task", slow=True)
 
 add("request-that-is-not-counted", "src/http/ngx_http_oci_upload.c",
     "        r->read_event_handler = ngx_http_block_reading;\n    }\n\n"
@@ -379,4 +383,4 @@ add("timer-of-a-request-that-ended", "src/http/ngx_http_oci_task.c",
     "static void\nngx_http_oci_task_cleanup(void *data)\n{\n"
     "    ngx_http_oci_task_t  *t = data;\n\n"
     "    if (t->timer.timer_set && t->running) {",
-    "t/test_leave.py::test_before_the_lock_is_free")
+    "t/test_leave.py::test_before_the_lock_is_free", slow=True)
