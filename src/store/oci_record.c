@@ -185,6 +185,8 @@ oci_manifest_read(const oci_store_t *s, const oci_repo_t *r,
         return rc;
     }
 
+    memset(header, 0, OCI_RECORD_HEADER);
+
     iov[0].iov_base = header;
     iov[0].iov_len = OCI_RECORD_HEADER;
     iov[1].iov_base = buf;
