@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import lower
@@ -150,9 +151,12 @@ def build(tests):
 # ---- verdicts
 
 def unit(test):
-    """The tests of a program that did not pass, and its output."""
-    program, name = test.split(":")
-    code, out = run(["build/unit/" + program])
+    """The tests of a program that did not pass, and its output.  One that
+    stops half-way leaves its store, so it gets a place of its own."""
+    program = test.split(":")[0]
+    with tempfile.TemporaryDirectory(prefix="oci-m-", dir="/tmp") as tmp:
+        os.chmod(tmp, 0o755)
+        code, out = run(["build/unit/" + program], {"TMPDIR": tmp})
     if code is None:
         raise Broken("%s did not end:\n%s" % (test, out))
     begun = re.findall(r"^\[ RUN      \] (.*)$", out, re.M)
