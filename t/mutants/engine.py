@@ -155,7 +155,7 @@ def unit(test):
     stops half-way leaves its store, so it gets a place of its own."""
     program = test.split(":")[0]
     with tempfile.TemporaryDirectory(prefix="oci-m-", dir="/tmp") as tmp:
-        os.chmod(tmp, 0o755)
+        os.chmod(tmp, 0o1777)
         code, out = run(["build/unit/" + program], {"TMPDIR": tmp})
     if code is None:
         raise Broken("%s did not end:\n%s" % (test, out))
