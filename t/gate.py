@@ -132,6 +132,10 @@ class Gate:
                 [self.fds(p) for p in self.workers()])]
         return []
 
+    def no_tmp(self):
+        """tmp/ is empty, once each process has opened a new store."""
+        wait_for("tmp/ to be empty", lambda: not self.tree("tmp"), 5)
+
     def tree(self, *rooms):
         """Files below the rooms of the store, relative to it."""
         found = []

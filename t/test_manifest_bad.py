@@ -17,7 +17,7 @@ def refused(reg, repo, data, media_type=IMAGE, status=400,
     path = reg.nginx.repo(repo, "_manifests")
     assert not os.path.exists(path) or not [
         f for _, _, files in os.walk(path) for f in files]
-    assert not reg.nginx.tree("tmp")
+    reg.nginx.no_tmp()
 
 
 @pytest.mark.smoke

@@ -98,7 +98,7 @@ ngx_http_oci_receive_data(ngx_http_request_t *r, void *sink, u_char *p,
         }
 
         if (u->piece[u->fill] == NULL) {
-            u->piece[u->fill] = ngx_alloc(u->size, r->connection->log);
+            u->piece[u->fill] = ngx_http_oci_upload_piece(u);
 
             if (u->piece[u->fill] == NULL) {
                 u->failed = 1;

@@ -21,6 +21,10 @@
 
 #define NGX_HTTP_OCI_UPLOAD_PIECE  (512 * 1024)
 
+/* pieces that a worker keeps between uploads */
+
+#define NGX_HTTP_OCI_UPLOAD_SPARE  4
+
 
 struct ngx_http_oci_upload_s {
     ngx_http_request_t     *request;
@@ -84,6 +88,9 @@ ngx_int_t ngx_http_oci_mount_check(ngx_http_request_t *r,
  */
 void ngx_http_oci_upload_receive(ngx_http_request_t *r,
     ngx_http_oci_upload_t *u);
+
+/* memory for a piece of u->size, freed with the request; NULL: none */
+u_char *ngx_http_oci_upload_piece(ngx_http_oci_upload_t *u);
 
 /* Location, Range, Docker-Upload-UUID, Docker-Upload-Location */
 ngx_int_t ngx_http_oci_upload_headers(ngx_http_request_t *r,
