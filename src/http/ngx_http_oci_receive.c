@@ -18,6 +18,8 @@
 #define NGX_HTTP_OCI_UPLOAD_PIECE_MIN  4096
 
 
+static u_char *ngx_http_oci_receive_piece(ngx_http_oci_upload_t *u);
+static void ngx_http_oci_receive_free(ngx_http_oci_upload_t *u, u_char *p);
 static ssize_t ngx_http_oci_receive_data(ngx_http_request_t *r, void *sink,
     u_char *p, size_t len);
 static void ngx_http_oci_receive_end(ngx_http_request_t *r, void *sink,
@@ -43,6 +45,16 @@ static void ngx_http_oci_receive_fail_done(ngx_http_request_t *r, void *data,
     int rc);
 
 
+/*
+ * Pieces of this worker that wait for the next upload: giving a megabyte back
+ * to the system and taking it again for each chunk of a push stops the event
+ * loop for a millisecond.
+ */
+
+static u_char      *ngx_http_oci_spare[NGX_HTTP_OCI_UPLOAD_SPARE];
+static ngx_uint_t   ngx_http_oci_nspare;
+
+
 void
 ngx_http_oci_upload_receive(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
 {
@@ -65,6 +77,43 @@ ngx_http_oci_upload_receive(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
     u->body.sink = u;
 
     ngx_http_oci_body_read(r, &u->body);
+}
+
+
+void
+ngx_http_oci_upload_release(ngx_http_oci_upload_t *u)
+{
+    ngx_http_oci_receive_free(u, u->piece[0]);
+    ngx_http_oci_receive_free(u, u->piece[1]);
+}
+
+
+static u_char *
+ngx_http_oci_receive_piece(ngx_http_oci_upload_t *u)
+{
+    if (u->size == NGX_HTTP_OCI_UPLOAD_PIECE && ngx_http_oci_nspare) {
+        return ngx_http_oci_spare[--ngx_http_oci_nspare];
+    }
+
+    return ngx_alloc(u->size, u->request->connection->log);
+}
+
+
+static void
+ngx_http_oci_receive_free(ngx_http_oci_upload_t *u, u_char *p)
+{
+    if (p == NULL) {
+        return;
+    }
+
+    if (u->size == NGX_HTTP_OCI_UPLOAD_PIECE
+        && ngx_http_oci_nspare < NGX_HTTP_OCI_UPLOAD_SPARE)
+    {
+        ngx_http_oci_spare[ngx_http_oci_nspare++] = p;
+        return;
+    }
+
+    ngx_free(p);
 }
 
 
@@ -98,7 +147,7 @@ ngx_http_oci_receive_data(ngx_http_request_t *r, void *sink, u_char *p,
         }
 
         if (u->piece[u->fill] == NULL) {
-            u->piece[u->fill] = ngx_http_oci_upload_piece(u);
+            u->piece[u->fill] = ngx_http_oci_receive_piece(u);
 
             if (u->piece[u->fill] == NULL) {
                 u->failed = 1;

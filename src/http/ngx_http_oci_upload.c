@@ -15,8 +15,6 @@
 
 
 static void ngx_http_oci_upload_cleanup(void *data);
-static void ngx_http_oci_upload_piece_free(ngx_http_oci_upload_t *u,
-    u_char *p);
 static ngx_int_t ngx_http_oci_upload_post(ngx_http_request_t *r,
     ngx_http_oci_upload_t *u, ngx_http_oci_work_pt work,
     ngx_http_oci_done_pt done);
@@ -43,16 +41,6 @@ static void ngx_http_oci_upload_status_done(ngx_http_request_t *r, void *data,
 static int ngx_http_oci_upload_cancel_work(void *data);
 static void ngx_http_oci_upload_cancel_done(ngx_http_request_t *r, void *data,
     int rc);
-
-
-/*
- * Pieces of this worker that wait for the next upload: giving a megabyte back
- * to the system and taking it again for each chunk of a push stops the event
- * loop for a millisecond.
- */
-
-static u_char      *ngx_http_oci_spare[NGX_HTTP_OCI_UPLOAD_SPARE];
-static ngx_uint_t   ngx_http_oci_nspare;
 
 
 ngx_http_oci_upload_t *
@@ -116,37 +104,7 @@ ngx_http_oci_upload_cleanup(void *data)
         oci_upload_close(&u->session);
     }
 
-    ngx_http_oci_upload_piece_free(u, u->piece[0]);
-    ngx_http_oci_upload_piece_free(u, u->piece[1]);
-}
-
-
-u_char *
-ngx_http_oci_upload_piece(ngx_http_oci_upload_t *u)
-{
-    if (u->size == NGX_HTTP_OCI_UPLOAD_PIECE && ngx_http_oci_nspare) {
-        return ngx_http_oci_spare[--ngx_http_oci_nspare];
-    }
-
-    return ngx_alloc(u->size, u->request->connection->log);
-}
-
-
-static void
-ngx_http_oci_upload_piece_free(ngx_http_oci_upload_t *u, u_char *p)
-{
-    if (p == NULL) {
-        return;
-    }
-
-    if (u->size == NGX_HTTP_OCI_UPLOAD_PIECE
-        && ngx_http_oci_nspare < NGX_HTTP_OCI_UPLOAD_SPARE)
-    {
-        ngx_http_oci_spare[ngx_http_oci_nspare++] = p;
-        return;
-    }
-
-    ngx_free(p);
+    ngx_http_oci_upload_release(u);
 }
 
 

@@ -89,8 +89,8 @@ ngx_int_t ngx_http_oci_mount_check(ngx_http_request_t *r,
 void ngx_http_oci_upload_receive(ngx_http_request_t *r,
     ngx_http_oci_upload_t *u);
 
-/* memory for a piece of u->size, freed with the request; NULL: none */
-u_char *ngx_http_oci_upload_piece(ngx_http_oci_upload_t *u);
+/* gives back the memory of the pieces, with the request's pool */
+void ngx_http_oci_upload_release(ngx_http_oci_upload_t *u);
 
 /* Location, Range, Docker-Upload-UUID, Docker-Upload-Location */
 ngx_int_t ngx_http_oci_upload_headers(ngx_http_request_t *r,
