@@ -35,6 +35,9 @@ static void ngx_http_oci_upload_acquire_done(ngx_http_request_t *r,
 static int ngx_http_oci_upload_close_work(void *data);
 static void ngx_http_oci_upload_range_done(ngx_http_request_t *r, void *data,
     int rc);
+static ngx_int_t ngx_http_oci_upload_bodyless(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx, ngx_http_oci_work_pt work,
+    ngx_http_oci_done_pt done);
 static int ngx_http_oci_upload_status_work(void *data);
 static void ngx_http_oci_upload_status_done(ngx_http_request_t *r, void *data,
     int rc);
@@ -579,9 +582,11 @@ ngx_http_oci_upload_range_done(ngx_http_request_t *r, void *data, int rc)
 }
 
 
-ngx_int_t
-ngx_http_oci_upload_status_handler(ngx_http_request_t *r,
-    ngx_http_oci_ctx_t *ctx)
+/* a request that asks or ends a session and brings nothing */
+
+static ngx_int_t
+ngx_http_oci_upload_bodyless(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    ngx_http_oci_work_pt work, ngx_http_oci_done_pt done)
 {
     ngx_int_t               rc;
     ngx_http_oci_upload_t  *u;
@@ -601,8 +606,17 @@ ngx_http_oci_upload_status_handler(ngx_http_request_t *r,
         return ngx_http_oci_upload_error(r, u, OCI_NOT_FOUND);
     }
 
-    return ngx_http_oci_upload_post(r, u, ngx_http_oci_upload_status_work,
-                                    ngx_http_oci_upload_status_done);
+    return ngx_http_oci_upload_post(r, u, work, done);
+}
+
+
+ngx_int_t
+ngx_http_oci_upload_status_handler(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx)
+{
+    return ngx_http_oci_upload_bodyless(r, ctx,
+                                        ngx_http_oci_upload_status_work,
+                                        ngx_http_oci_upload_status_done);
 }
 
 
@@ -641,26 +655,9 @@ ngx_int_t
 ngx_http_oci_upload_cancel_handler(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx)
 {
-    ngx_int_t               rc;
-    ngx_http_oci_upload_t  *u;
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    u = ngx_http_oci_upload_create(r, ctx);
-    if (u == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ctx->route.rc != OCI_OK) {
-        return ngx_http_oci_upload_error(r, u, OCI_NOT_FOUND);
-    }
-
-    return ngx_http_oci_upload_post(r, u, ngx_http_oci_upload_cancel_work,
-                                    ngx_http_oci_upload_cancel_done);
+    return ngx_http_oci_upload_bodyless(r, ctx,
+                                        ngx_http_oci_upload_cancel_work,
+                                        ngx_http_oci_upload_cancel_done);
 }
 
 
