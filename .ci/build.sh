@@ -94,9 +94,12 @@ elif [ -f "$dev/src/core/nginx.h" ] \
      && [ "$(version_of_tree "$dev")" = "$version" ]
 then
     src=$dev
+    # it asks dpkg-dev, where that is installed, for what is not needed here
     # shellcheck disable=SC1091
-    . "$dev/conf_flags"
-    flags=("${NGX_CONF_FLAGS[@]}")
+    . "$dev/conf_flags" 2>/dev/null || true
+    mapfile -t flags < <(printf '%s\n' "${NGX_CONF_FLAGS[@]}" \
+                         | grep -v -e '^--with-cc-opt=' -e '^--with-ld-opt=' \
+                                   -e '^--override-')
 
 else
     die "$nginx is version $version; name a source tree of that version" \

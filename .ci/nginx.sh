@@ -8,8 +8,17 @@
 # usage: .ci/nginx.sh debug    build/debug/nginx: this system's version, the
 #                              module inside, every allocation of a pool on
 #                              its own, under AddressSanitizer and UBSan
-#        .ci/nginx.sh newest   build/newest/nginx and ngx_http_oci_module.so:
+#        .ci/nginx.sh newest   build/newest/ngx_http_oci_module.so and nginx:
 #                              the newest version in Debian's archive
+#        .ci/nginx.sh newest-http [PYTEST-ARGUMENTS]
+#                              the tests over HTTP with what newest made
+#
+# `newest` takes the source package.  Where the archive does not hand it out,
+# the module is compiled against nginx-dev of that suite, the headers of the
+# same version, and the nginx to run is the distribution's own program: on
+# this machine when it has the libraries for it, else in a chroot of that
+# suite, by t/chroot/run.  What was taken is said, and kept in
+# build/newest/way: source, package or chroot.
 #
 # NGINX_SUITE=  the suite for `newest` (default sid)
 # NGINX_TREE=   a source tree of nginx to take instead
@@ -17,7 +26,8 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-what=${1:?usage: .ci/nginx.sh debug|newest}
+usage='usage: .ci/nginx.sh debug|newest|newest-http'
+what=${1:?$usage}
 log=$root/build/log/nginx-$what.log
 mkdir -p "$root/build/log"
 
@@ -31,9 +41,9 @@ die() {
 
 
 case $what in
-debug)  suite=$here ;;
-newest) suite=${NGINX_SUITE:-sid} ;;
-*)      die "usage: .ci/nginx.sh debug|newest" ;;
+debug)   suite=$here ;;
+newest*) suite=${NGINX_SUITE:-sid} ;;
+*)       die "$usage" ;;
 esac
 
 
@@ -64,20 +74,16 @@ mirror() {
 }
 
 
-# Sets $tarball to the upstream tarball of nginx in $suite.  apt runs over
-# folders of its own: the machine's lists stay as they are.  Only the orig
-# tarball is needed, so a failure to fetch the package's other parts is none.
+# apt over folders of its own: the machine's lists stay as they are.
 
-fetch() {
-    local dir=$root/build/source/$suite apt i
+use_suite() {
+    local i key=/usr/share/keyrings/debian-archive-keyring.gpg
 
-    tarball=$(ls "$dir"/nginx_*.orig.tar.* 2>/dev/null \
-              | grep -v '\.asc$' | sort -V | tail -n 1 || true)
-    [ -z "$tarball" ] || return 0
-
+    dir=$root/build/source/$suite
     mkdir -p "$dir"/apt/{lists,cache,parts}/partial
-    echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-         "$(mirror) $suite main" > "$dir/apt/sources.list"
+    printf '%s [signed-by=%s] %s %s main\n' \
+        deb-src "$key" "$(mirror)" "$suite" \
+        deb "$key" "$(mirror)" "$suite" > "$dir/apt/sources.list"
 
     apt=(apt-get -q -o Acquire::Retries=5 -o APT::Sandbox::User=root
          -o "Dir::Etc::SourceList=$dir/apt/sources.list"
@@ -85,21 +91,67 @@ fetch() {
          -o "Dir::State::Lists=$dir/apt/lists"
          -o "Dir::Cache=$dir/apt/cache")
 
-    echo "nginx: fetching the source of $suite"
-
     for i in 1 2 3; do
-        ! "${apt[@]}" update >> "$log" 2>&1 || break
-        [ "$i" != 3 ] || die "apt-get update for $suite failed, see $log"
+        ! "${apt[@]}" update >> "$log" 2>&1 || return 0
     done
 
+    die "apt-get update for $suite failed, see $log"
+}
+
+
+find_tarball() {
+    tarball=$(ls "$root/build/source/$suite"/nginx_*.orig.tar.* 2>/dev/null \
+              | grep -v '\.asc$' | sort -V | tail -n 1 || true)
+    [ -n "$tarball" ]
+}
+
+
+# Sets $tarball to the upstream tarball of nginx in $suite.  It alone is
+# needed, so a failure to fetch the package's other parts is none.
+
+fetch() {
+    ! find_tarball || return 0
+
+    echo "nginx: fetching the source of $suite"
+    use_suite
     (cd "$dir" && "${apt[@]}" source --download-only nginx) \
         >> "$log" 2>&1 || true
-    tarball=$(ls "$dir"/nginx_*.orig.tar.* 2>/dev/null \
-              | grep -v '\.asc$' | sort -V | tail -n 1 || true)
-    [ -z "$tarball" ] || return 0
+    find_tarball
+}
 
-    die "the archive did not give the upstream tarball of nginx in $suite," \
-        "see $log; a tree of it can be named with NGINX_TREE="
+
+# Unpacks nginx-dev and nginx of $suite below $packages.
+
+fetch_packages() {
+    local i
+
+    packages=$root/build/source/$suite/packages
+    src=$packages/usr/share/nginx/src
+
+    if [ ! -f "$packages/.done" ]; then
+        echo "nginx: fetching nginx-dev and nginx of $suite"
+        [ -n "${apt[*]:-}" ] || use_suite
+        rm -rf "$packages"
+        mkdir -p "$packages"
+
+        for i in 1 2 3; do
+            if (cd "$packages" && "${apt[@]}" download nginx nginx-dev) \
+                >> "$log" 2>&1
+            then
+                for i in "$packages"/*.deb; do
+                    dpkg-deb -x "$i" "$packages"
+                done
+
+                touch "$packages/.done"
+                break
+            fi
+        done
+
+        [ -f "$packages/.done" ] || die "could not fetch nginx-dev and" \
+            "nginx of $suite, see $log"
+    fi
+
+    version=$(version_of "$src")
 }
 
 
@@ -159,7 +211,7 @@ configure_and_make() {
         conf=./configure
         [ -f "$dir/tree/configure" ] || conf=auto/configure
         (cd "$dir/tree" && ASAN_OPTIONS=detect_leaks=0 "$conf" "$@") \
-            > "$log" 2>&1 \
+            >> "$log" 2>&1 \
             || { tail -n 20 "$log" >&2; die "configure failed, see $log"; }
         echo "$key" > "$dir/tree/.configured"
     fi
@@ -204,26 +256,100 @@ newest() {
         --with-compat --with-http_v3_module \
         --with-cc-opt="-g -O2 -fPIC" --add-dynamic-module="$root"
 
+    ln -sf tree/objs/nginx "$dir/nginx"
+    "$dir/nginx" -v
+    finish_newest source
+    echo "nginx: $version of $suite is built from its source package"
+}
+
+
+newest_of_packages() {
+    local dir=$root/build/newest nginx=$packages/usr/sbin/nginx flags
+
+    # shellcheck disable=SC1091
+    flags=$(. "$src/conf_flags" 2>/dev/null
+            printf '%s\n' "${NGX_CONF_FLAGS[@]}" \
+            | grep -v -e '^--with-cc-opt=' -e '^--with-ld-opt=' \
+                      -e '^--override-' -e '-path=' -e '^--prefix=')
+    mapfile -t flags <<< "$flags"
+
+    configure_and_make "$dir" modules -- "${flags[@]}" \
+        --with-cc-opt="-g -O2 -fPIC" --add-dynamic-module="$root"
+
+    echo "nginx: the archive does not hand out the source of nginx $version" \
+         "in $suite"
+    echo "nginx: the module is compiled against nginx-dev of $suite instead"
+    rm -f "$dir/nginx"
+
+    if "$nginx" -v 2>/dev/null; then
+        ln -sf "$nginx" "$dir/nginx"
+        finish_newest package
+        echo "nginx: it runs in the distribution's own nginx $version"
+    else
+        finish_newest chroot
+        echo "nginx: nginx $version of $suite needs newer libraries than this" \
+             "machine has: it runs in a chroot, by t/chroot/run $suite smoke" \
+             "or http"
+    fi
+}
+
+
+finish_newest() {
     if grep -q 'warning:' "$log"; then
         grep 'warning:' "$log"
         die "warnings, see $log"
     fi
 
-    ln -sf tree/objs/nginx "$dir/nginx"
-    ln -sf tree/objs/ngx_http_oci_module.so "$dir/ngx_http_oci_module.so"
-    "$dir/nginx" -v
+    ln -sf tree/objs/ngx_http_oci_module.so \
+        "$root/build/newest/ngx_http_oci_module.so"
+    echo "$1" > "$root/build/newest/way"
 }
 
 
+# Nothing is left out in silence: without a way to run it this fails.
+
+newest_http() {
+    local dir=$root/build/newest way
+
+    way=$(cat "$dir/way" 2>/dev/null) \
+        || die "no build/newest: .ci/nginx.sh newest comes first"
+
+    if [ "$way" = chroot ]; then
+        echo "nginx: over the nginx of $suite, in a chroot of it"
+        exec "$root/t/chroot/run" "$suite" http
+    fi
+
+    echo "nginx: over $("$dir/nginx" -v 2>&1), by way of its $way"
+    cd "$root"
+    exec env -u NGINX OCI_NGINX="$dir/nginx" \
+        OCI_MODULE="$dir/ngx_http_oci_module.so" \
+        /usr/bin/python3 -m pytest t "$@"
+}
+
+
+apt=()
+
+if [ "$what" = newest-http ]; then
+    shift
+    newest_http "$@"
+fi
+
+make=$what
 exec 9> "$root/build/lock.$what"
 flock 9
+: > "$log"
 
 if [ -n "${NGINX_TREE:-}" ]; then
     src=$(cd "$NGINX_TREE" && pwd)
     version=$(version_of "$src")
-else
-    fetch
+elif fetch; then
     unpack
+elif [ "$what" = newest ]; then
+    fetch_packages
+    make=newest_of_packages
+else
+    die "the archive did not give the upstream tarball of nginx in $suite," \
+        "see $log; a tree of it can be named with NGINX_TREE="
 fi
 
-"$what"
+"$make"

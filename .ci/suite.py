@@ -152,12 +152,10 @@ def debug():
 
 
 def newest():
-    nginx = os.path.join(ROOT, "build/newest/nginx")
-    module = os.path.join(ROOT, "build/newest/ngx_http_oci_module.so")
+    script = ".ci/nginx.sh"
     return [
-        Stage("newest-nginx", [".ci/nginx.sh", "newest"], fatal=True),
-        Stage("newest-http", PYTEST,
-              {"OCI_NGINX": nginx, "OCI_MODULE": module}, limit=1800),
+        Stage("newest-nginx", [script, "newest"], fatal=True),
+        Stage("newest-http", [script, "newest-http"], limit=1800),
     ]
 
 
