@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import nginx as ngx    # noqa: E402
 import raw as rawlib   # noqa: E402
 from oci import Client  # noqa: E402
+from upstream import Upstream  # noqa: E402
 
 _count = [0]
 
@@ -95,6 +96,20 @@ def factory():
             problems.append(str(e))
     if problems:
         raise ngx.GateError("\n".join(problems))
+
+
+@pytest.fixture
+def upstreams():
+    """Starts upstreams (t/upstream.py) that end with the test."""
+    made = []
+
+    def make(**knobs):
+        made.append(Upstream(**knobs))
+        return made[-1]
+
+    yield make
+    for up in made:
+        up.stop()
 
 
 @pytest.fixture
