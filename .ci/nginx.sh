@@ -10,7 +10,7 @@
 #                              its own, under AddressSanitizer and UBSan
 #        .ci/nginx.sh newest   build/newest/ngx_http_oci_module.so and nginx:
 #                              the newest version in Debian's archive
-#        .ci/nginx.sh newest-http [PYTEST-ARGUMENTS]
+#        .ci/nginx.sh newest-http
 #                              the tests over HTTP with what newest made
 #
 # `newest` takes the source package.  Where the archive does not hand it out,
@@ -323,15 +323,14 @@ newest_http() {
     cd "$root"
     exec env -u NGINX OCI_NGINX="$dir/nginx" \
         OCI_MODULE="$dir/ngx_http_oci_module.so" \
-        /usr/bin/python3 -m pytest t "$@"
+        /usr/bin/python3 -m pytest t
 }
 
 
 apt=()
 
 if [ "$what" = newest-http ]; then
-    shift
-    newest_http "$@"
+    newest_http
 fi
 
 make=$what

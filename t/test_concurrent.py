@@ -134,8 +134,11 @@ def test_same_blob_by_many(spread, repo):
         t.join()
     assert answers == [201] * 8
     assert spread.blob(repo, digest(data)).content == data
+    # shared by both, or the second had its own before the first was known
+    assert spread.blob(repo + "/b", digest(data)).content == data
     assert os.stat(spread.nginx.path(
-        "blobs", "sha256", digest(data)[7:9], digest(data)[7:])).st_nlink == 3
+        "blobs", "sha256", digest(data)[7:9], digest(data)[7:])
+    ).st_nlink in (2, 3)
 
 
 def test_many_sessions_at_once(spread, repo):
