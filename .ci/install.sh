@@ -103,6 +103,7 @@ want_one() {
         want python3 python3-pytest python3-requests python3-httpx \
              python3-h2 python3-jwt openssl curl strace valgrind libc6-dbg \
              procps iproute2 e2fsprogs mount git ca-certificates
+        command -v docker-registry >/dev/null || unpack+=(docker-registry)
         ;;
 
     tools)
@@ -122,7 +123,6 @@ want_one() {
     bench)
         want_one pytest
         want wrk apache2-utils nghttp2-client
-        command -v docker-registry >/dev/null || unpack+=(docker-registry)
         ;;
 
     test)

@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import nginx as ngx    # noqa: E402
 import raw as rawlib   # noqa: E402
+from distribution import Distribution  # noqa: E402
 from oci import Client  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
@@ -110,6 +111,20 @@ def upstreams():
     yield make
     for up in made:
         up.stop()
+
+
+@pytest.fixture
+def distributions():
+    """Starts CNCF distribution, as an origin or in proxy mode."""
+    made = []
+
+    def make(**knobs):
+        made.append(Distribution(**knobs))
+        return made[-1]
+
+    yield make
+    for d in made:
+        d.stop()
 
 
 @pytest.fixture

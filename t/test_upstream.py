@@ -12,7 +12,7 @@ import requests
 from gate import wait_for
 from oci import Client, digest
 from raw import Raw
-from upstream import INDEX, Authority, Names, Upstream
+from upstream import INDEX, Authority, Names, Signer, Upstream
 
 MIB = 1 << 20
 
@@ -303,3 +303,30 @@ def test_names():
     assert s.recv(512)[3] & 15 == 3
     s.close()
     names.stop()
+
+
+def test_distribution_behind_tokens(up, distributions):
+    """CNCF distribution takes the tokens that this upstream signs."""
+    up.auth, up.users = "bearer", {"alice": "secret"}
+    up.signer = Signer()
+    up.grant("alice", "a", "pull,push")
+    d = distributions(tokens=up)
+    c = Client(d.url)
+    r = c.post("/v2/a/blobs/uploads/")
+    assert r.status_code == 401 and up.realm in r.headers["WWW-Authenticate"]
+    good = {"Authorization": "Bearer " + token(
+        up, ("alice", "secret"), "repository:a:pull,push")}
+    assert c.post("/v2/a/blobs/uploads/", headers=good).status_code == 202
+    other = {"Authorization": "Bearer " + token(
+        up, ("alice", "secret"), "repository:b:pull,push")}
+    assert c.post("/v2/b/blobs/uploads/", headers=other).status_code == 401
+    c.close()
+
+
+def test_distribution_pulls_through(up, distributions):
+    data = os.urandom(100000)
+    b = up.blob("a", data)
+    c = Client(distributions(proxy=up.url).url)
+    assert c.get(blob(b)).content == data
+    assert up.sent(b) == len(data)
+    c.close()
