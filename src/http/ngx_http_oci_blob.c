@@ -11,24 +11,42 @@
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_task.h"
 
+#include "ngx_http_oci_cache.h"
+
 #include "oci_blob.h"
+
+#include <sys/uio.h>
 
 
 typedef struct {
-    const oci_store_t     *store;
-    const oci_repo_t      *repo;
-    const oci_digest_t    *digest;
-    oci_file_t             file;
-} ngx_http_oci_blob_head_t;
+    const oci_store_t           *store;
+    const oci_digest_t          *digest;
+    ngx_http_oci_cache_ask_t     ask;
+    oci_file_t                   file;
+    u_char                      *data;      /* NULL: in the file */
+} ngx_http_oci_blob_get_t;
 
 
+static int ngx_http_oci_blob_cached(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx, ngx_http_oci_blob_get_t *get);
+static ngx_uint_t ngx_http_oci_blob_touching(ngx_http_request_t *r,
+    ngx_http_oci_loc_conf_t *olcf);
+static u_char *ngx_http_oci_blob_small(ngx_http_request_t *r,
+    oci_file_t *file);
+static void ngx_http_oci_blob_keep(ngx_http_request_t *r,
+    ngx_http_oci_blob_get_t *get, int rc);
 static ngx_int_t ngx_http_oci_blob_head(ngx_http_request_t *r,
-    ngx_http_oci_ctx_t *ctx);
+    ngx_http_oci_blob_get_t *get);
 static int ngx_http_oci_blob_head_work(void *data);
 static void ngx_http_oci_blob_head_done(ngx_http_request_t *r, void *data,
     int rc);
 static ngx_int_t ngx_http_oci_blob_answer(ngx_http_request_t *r,
-    ngx_http_oci_ctx_t *ctx, oci_file_t *f, int rc);
+    ngx_http_oci_ctx_t *ctx, ngx_http_oci_blob_get_t *get, int rc);
+
+
+/* for what is copied at once */
+
+static u_char  ngx_http_oci_blob_buf[NGX_HTTP_OCI_CACHE_BODY];
 
 
 ngx_int_t
@@ -36,9 +54,8 @@ ngx_http_oci_blob_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
     int                       rc;
     ngx_int_t                 n;
-    oci_file_t                f;
-    oci_store_t              *store;
     ngx_http_oci_loc_conf_t  *olcf;
+    ngx_http_oci_blob_get_t  *get;
 
     n = ngx_http_discard_request_body(r);
 
@@ -57,22 +74,114 @@ ngx_http_oci_blob_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     }
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
-    store = &olcf->store->store;
 
-    if (r->method == NGX_HTTP_HEAD && (olcf->methods & NGX_HTTP_OCI_PUSH)) {
-        return ngx_http_oci_blob_head(r, ctx);
+    get = ngx_palloc(r->pool, sizeof(ngx_http_oci_blob_get_t));
+    if (get == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    get->store = &olcf->store->store;
+    get->digest = &ctx->route.digest;
+    get->file.fd = NGX_INVALID_FILE;
+    get->data = NULL;
+
+    ngx_http_oci_cache_ask(&get->ask, &olcf->store->cache, get->store,
+                           &ctx->repo, olcf->valid, olcf->valid_missing);
+
+    rc = ngx_http_oci_blob_cached(r, ctx, get);
+
+    if (rc != OCI_AGAIN) {
+        return ngx_http_oci_blob_answer(r, ctx, get, rc);
+    }
+
+    if (ngx_http_oci_blob_touching(r, olcf)) {
+        return ngx_http_oci_blob_head(r, get);
     }
 
     rc = (r->method == NGX_HTTP_HEAD)
-         ? oci_blob_stat(store, &ctx->repo, &ctx->route.digest, &f)
-         : oci_blob_open(store, &ctx->repo, &ctx->route.digest, &f);
+         ? oci_blob_stat(get->store, &ctx->repo, get->digest, &get->file)
+         : oci_blob_open(get->store, &ctx->repo, get->digest, &get->file);
 
     if (rc == OCI_ERROR) {
         ctx->err = oci_failure()->err;
         ngx_http_oci_log_failure(r->connection->log, oci_failure());
     }
 
-    return ngx_http_oci_blob_answer(r, ctx, &f, rc);
+    if (rc == OCI_OK) {
+        get->data = ngx_http_oci_blob_small(r, &get->file);
+    }
+
+    ngx_http_oci_blob_keep(r, get, rc);
+
+    return ngx_http_oci_blob_answer(r, ctx, get, rc);
+}
+
+
+/*
+ * From the zone: OCI_OK, OCI_NOT_FOUND, or OCI_AGAIN: the disk is to be
+ * asked.  An entry that has expired is of no use here: to open the blob is
+ * to look at it.
+ */
+
+static int
+ngx_http_oci_blob_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    ngx_http_oci_blob_get_t *get)
+{
+    ngx_http_oci_cache_e        found;
+    ngx_http_oci_loc_conf_t    *olcf;
+    ngx_http_oci_cache_value_t  v;
+
+    ctx->cache_status = NGX_HTTP_OCI_STATUS_MISS;
+
+    /* who asks for ranges asks for a part of what is long */
+
+    if (r->headers_in.range && r->method != NGX_HTTP_HEAD) {
+        return OCI_AGAIN;
+    }
+
+    found = ngx_http_oci_cache_blob(&get->ask, get->digest,
+                                    ngx_http_oci_blob_buf, &v);
+
+    if (found == NGX_HTTP_OCI_CACHE_NEGATIVE) {
+        ctx->cache_status = NGX_HTTP_OCI_STATUS_HIT;
+        return OCI_NOT_FOUND;
+    }
+
+    if (found != NGX_HTTP_OCI_CACHE_HIT) {
+        return OCI_AGAIN;
+    }
+
+    get->file.size = v.size;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (r->method == NGX_HTTP_HEAD) {
+
+        /* half of the grace period is left for what the client does next */
+
+        if (ngx_http_oci_blob_touching(r, olcf)
+            && ngx_time() - v.touched >= ngx_http_oci_gc_grace(olcf) / 2)
+        {
+            return OCI_AGAIN;
+        }
+
+    } else if (!ngx_http_oci_content_unmodified(r, get->digest)) {
+
+        if (v.body == NULL) {
+            return OCI_AGAIN;
+        }
+
+        get->data = ngx_pnalloc(r->pool, v.body_len + 1);
+        if (get->data == NULL) {
+            return OCI_AGAIN;
+        }
+
+        ngx_memcpy(get->data, v.body, v.body_len);
+    }
+
+    ctx->cache_status = NGX_HTTP_OCI_STATUS_HIT;
+
+    return OCI_OK;
 }
 
 
@@ -81,26 +190,91 @@ ngx_http_oci_blob_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
  * long as the grace period, which counts from now.
  */
 
-static ngx_int_t
-ngx_http_oci_blob_head(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
+static ngx_uint_t
+ngx_http_oci_blob_touching(ngx_http_request_t *r,
+    ngx_http_oci_loc_conf_t *olcf)
 {
-    ngx_http_oci_loc_conf_t   *olcf;
-    ngx_http_oci_blob_head_t  *head;
+    return r->method == NGX_HTTP_HEAD
+           && (olcf->methods & NGX_HTTP_OCI_PUSH) != 0;
+}
+
+
+/* the content of a small blob that is all in the page cache, else NULL */
+
+static u_char *
+ngx_http_oci_blob_small(ngx_http_request_t *r, oci_file_t *file)
+{
+    u_char        *data;
+    ssize_t        n;
+    struct iovec   iov;
+
+    if (r->method == NGX_HTTP_HEAD
+        || r->headers_in.range
+        || file->size > NGX_HTTP_OCI_CACHE_BODY)
+    {
+        return NULL;
+    }
+
+    data = ngx_pnalloc(r->pool, file->size + 1);
+    if (data == NULL) {
+        return NULL;
+    }
+
+    iov.iov_base = data;
+    iov.iov_len = file->size;
+
+    n = preadv2(file->fd, &iov, 1, 0, RWF_NOWAIT);
+
+    return (n == (ssize_t) file->size) ? data : NULL;
+}
+
+
+/* puts into the zone what the disk has said, of what it is of use for */
+
+static void
+ngx_http_oci_blob_keep(ngx_http_request_t *r, ngx_http_oci_blob_get_t *get,
+    int rc)
+{
+    ngx_http_oci_cache_value_t  v;
+
+    switch (rc) {
+
+    case OCI_OK:
+
+        if (r->method != NGX_HTTP_HEAD && get->data == NULL) {
+            return;
+        }
+
+        ngx_memzero(&v, sizeof(ngx_http_oci_cache_value_t));
+
+        v.size = get->file.size;
+        v.touched = get->file.mtime;
+        v.body = get->data;
+        v.body_len = get->data ? (size_t) get->file.size : 0;
+
+        ngx_http_oci_cache_put_blob(&get->ask, get->digest, &v);
+        break;
+
+    case OCI_NOT_FOUND:
+        ngx_http_oci_cache_put_blob(&get->ask, get->digest, NULL);
+        break;
+
+    default:
+        break;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_oci_blob_head(ngx_http_request_t *r, ngx_http_oci_blob_get_t *get)
+{
+    ngx_http_oci_loc_conf_t  *olcf;
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
-    head = ngx_pcalloc(r->pool, sizeof(ngx_http_oci_blob_head_t));
-    if (head == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    head->store = &olcf->store->store;
-    head->repo = &ctx->repo;
-    head->digest = &ctx->route.digest;
-
     if (ngx_http_oci_task_post(r, olcf->read_pool,
                                ngx_http_oci_blob_head_work,
-                               ngx_http_oci_blob_head_done, head, 0)
+                               ngx_http_oci_blob_head_done, get, 0)
         != NGX_OK)
     {
         return ngx_http_oci_send_failure(r, OCI_AGAIN);
@@ -117,37 +291,38 @@ ngx_http_oci_blob_head(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 static int
 ngx_http_oci_blob_head_work(void *data)
 {
-    ngx_http_oci_blob_head_t  *head = data;
+    ngx_http_oci_blob_get_t  *get = data;
 
     int  rc;
 
-    rc = oci_blob_touch(head->store, head->repo, head->digest);
+    rc = oci_blob_touch(get->store, get->ask.repo, get->digest);
 
     if (rc == OCI_ERROR) {
         return rc;
     }
 
-    return oci_blob_stat(head->store, head->repo, head->digest, &head->file);
+    return oci_blob_stat(get->store, get->ask.repo, get->digest, &get->file);
 }
 
 
 static void
 ngx_http_oci_blob_head_done(ngx_http_request_t *r, void *data, int rc)
 {
-    ngx_http_oci_blob_head_t  *head = data;
+    ngx_http_oci_blob_get_t  *get = data;
 
     ngx_http_oci_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
 
-    ngx_http_finalize_request(r,
-                      ngx_http_oci_blob_answer(r, ctx, &head->file, rc));
+    ngx_http_oci_blob_keep(r, get, rc);
+
+    ngx_http_finalize_request(r, ngx_http_oci_blob_answer(r, ctx, get, rc));
 }
 
 
 static ngx_int_t
 ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
-    oci_file_t *f, int rc)
+    ngx_http_oci_blob_get_t *get, int rc)
 {
     ngx_http_oci_content_t  content;
 
@@ -164,16 +339,16 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return ngx_http_oci_send_failure(r, rc);
     }
 
-    if (f->fd != NGX_INVALID_FILE
-        && ngx_http_oci_content_own(r, f->fd) != NGX_OK)
+    if (get->file.fd != NGX_INVALID_FILE
+        && ngx_http_oci_content_own(r, get->file.fd) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    content.fd = f->fd;
+    content.fd = get->file.fd;
     content.base = 0;
-    content.data = NULL;
-    content.size = f->size;
+    content.data = get->data;
+    content.size = get->file.size;
     content.digest = ctx->route.digest;
     content.type = ngx_http_oci_type_blob;
     content.immutable = 1;

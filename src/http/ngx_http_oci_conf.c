@@ -111,7 +111,7 @@ ngx_http_oci_conf_store_option(ngx_conf_t *cf, ngx_http_oci_store_t *st,
 
         *size = ngx_parse_size(&s);
 
-        return (*size < (ssize_t) (8 * ngx_pagesize)) ? NGX_ERROR : NGX_OK;
+        return (*size < NGX_HTTP_OCI_ZONE_MIN) ? NGX_ERROR : NGX_OK;
     }
 
     if (ngx_strncmp(value->data, "max_size=", 9) == 0) {
@@ -242,7 +242,7 @@ ngx_http_oci_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     st = shm_zone->data;
 
     if (old == NULL) {
-        return NGX_OK;
+        return ngx_http_oci_zone_init(&st->cache, shm_zone, NULL);
     }
 
     if (old->root.len != st->root.len
@@ -255,7 +255,7 @@ ngx_http_oci_conf_init_zone(ngx_shm_zone_t *shm_zone, void *data)
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return ngx_http_oci_zone_init(&st->cache, shm_zone, &old->cache);
 }
 
 

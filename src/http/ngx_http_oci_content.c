@@ -15,6 +15,7 @@
 
 static ngx_int_t ngx_http_oci_content_headers(ngx_http_request_t *r,
     ngx_http_oci_content_t *content, ngx_str_t *etag);
+static size_t ngx_http_oci_content_etag(const oci_digest_t *d, u_char *p);
 static ngx_uint_t ngx_http_oci_content_matches(ngx_str_t *list,
     ngx_str_t *etag);
 static ngx_table_elt_t *ngx_http_oci_content_range_header(
@@ -55,6 +56,52 @@ ngx_http_oci_content_own(ngx_http_request_t *r, ngx_fd_t fd)
     clnf->log = r->pool->log;
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_oci_content_parts(ngx_http_request_t *r)
+{
+    ngx_str_t  *value;
+
+    if (r->headers_in.range == NULL) {
+        return 0;
+    }
+
+    value = &r->headers_in.range->value;
+
+    return ngx_strlchr(value->data, value->data + value->len, ',') != NULL;
+}
+
+
+ngx_uint_t
+ngx_http_oci_content_unmodified(ngx_http_request_t *r, const oci_digest_t *d)
+{
+    u_char     buf[OCI_DIGEST_MAX + 2];
+    ngx_str_t  etag;
+
+    if (r->headers_in.if_none_match == NULL) {
+        return 0;
+    }
+
+    etag.data = buf;
+    etag.len = ngx_http_oci_content_etag(d, buf);
+
+    return ngx_http_oci_content_matches(&r->headers_in.if_none_match->value,
+                                        &etag);
+}
+
+
+static size_t
+ngx_http_oci_content_etag(const oci_digest_t *d, u_char *p)
+{
+    size_t  len;
+
+    *p++ = '"';
+    len = oci_digest_text(d, p);
+    p[len] = '"';
+
+    return len + 2;
 }
 
 
@@ -144,21 +191,14 @@ static ngx_int_t
 ngx_http_oci_content_headers(ngx_http_request_t *r,
     ngx_http_oci_content_t *content, ngx_str_t *etag)
 {
-    u_char           *p;
     ngx_table_elt_t  *h;
 
-    p = ngx_pnalloc(r->pool, OCI_DIGEST_MAX + 2);
-    if (p == NULL) {
+    etag->data = ngx_pnalloc(r->pool, OCI_DIGEST_MAX + 2);
+    if (etag->data == NULL) {
         return NGX_ERROR;
     }
 
-    etag->data = p;
-
-    *p++ = '"';
-    p += oci_digest_text(&content->digest, p);
-    *p++ = '"';
-
-    etag->len = p - etag->data;
+    etag->len = ngx_http_oci_content_etag(&content->digest, etag->data);
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {

@@ -19,7 +19,7 @@ typedef struct {
     off_t            base;          /* where the content starts in the file */
     off_t            size;          /* of the content */
     u_char          *data;          /* the content, else NULL: in the file;
-                                       for whoever asks for no range */
+                                       not where ..._parts() says 1 */
     oci_digest_t     digest;
     ngx_str_t        type;          /* lives as long as the request */
     unsigned         immutable:1;   /* asked for by digest */
@@ -28,6 +28,13 @@ typedef struct {
 
 /* closes fd with the request's pool; NGX_OK or NGX_ERROR (closed already) */
 ngx_int_t ngx_http_oci_content_own(ngx_http_request_t *r, ngx_fd_t fd);
+
+/* 1 if the request asks for several ranges, which are sent from a file */
+ngx_uint_t ngx_http_oci_content_parts(ngx_http_request_t *r);
+
+/* 1 if the answer will be 304, so that nobody need open the content */
+ngx_uint_t ngx_http_oci_content_unmodified(ngx_http_request_t *r,
+    const oci_digest_t *d);
 
 /*
  * Answers 200, 206, 304, 400 or 416.  Headers of the endpoint's own are

@@ -199,6 +199,13 @@ ngx_http_oci_manager_policy(void *data, const oci_str_t *ns)
 }
 
 
+int64_t
+ngx_http_oci_gc_grace(ngx_http_oci_loc_conf_t *olcf)
+{
+    return olcf->gc ? olcf->gc->grace : ngx_http_oci_default_policy.grace;
+}
+
+
 /* how long after a pass the next begins: a part of the shortest grace */
 
 static ngx_msec_t

@@ -11,24 +11,26 @@
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_task.h"
 
+#include "ngx_http_oci_cache.h"
+
 #include "oci_manifest_store.h"
 
 
-/* of most manifests; what is read into it stays for one call only */
-
-#define NGX_HTTP_OCI_MANIFEST_SMALL  (32 * 1024)
-
-
 typedef struct {
-    const oci_store_t     *store;
-    const oci_repo_t      *repo;
-    const oci_digest_t    *digest;          /* NULL: by tag */
-    const oci_str_t       *tag;
-    oci_record_t           record;
-    u_char                *data;            /* NULL: in the file */
+    const oci_store_t           *store;
+    const oci_digest_t          *digest;    /* NULL: by tag */
+    const oci_str_t             *tag;
+    ngx_http_oci_cache_ask_t     ask;
+    oci_record_t                 record;
+    u_char                      *buf;       /* of NGX_HTTP_OCI_CACHE_BODY */
+    u_char                      *data;      /* NULL: in the file */
 } ngx_http_oci_manifest_get_t;
 
 
+static ngx_http_oci_manifest_get_t *ngx_http_oci_manifest_create(
+    ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx);
+static int ngx_http_oci_manifest_cached(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx, ngx_http_oci_manifest_get_t *get);
 static int ngx_http_oci_manifest_small(ngx_http_request_t *r,
     ngx_http_oci_manifest_get_t *get);
 static ngx_int_t ngx_http_oci_manifest_read(ngx_http_request_t *r,
@@ -37,8 +39,15 @@ static int ngx_http_oci_manifest_work(void *data);
 static void ngx_http_oci_manifest_done(ngx_http_request_t *r, void *data,
     int rc);
 static void ngx_http_oci_manifest_cleanup(void *data);
+static void ngx_http_oci_manifest_keep(ngx_http_oci_manifest_get_t *get,
+    int rc);
 static ngx_int_t ngx_http_oci_manifest_answer(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx, ngx_http_oci_manifest_get_t *get, int rc);
+
+
+/* for what is copied at once */
+
+static u_char  ngx_http_oci_manifest_buf[NGX_HTTP_OCI_CACHE_BODY];
 
 
 ngx_int_t
@@ -46,8 +55,6 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
     int                           rc;
     ngx_int_t                     n;
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_oci_loc_conf_t      *olcf;
     ngx_http_oci_manifest_get_t  *get;
 
     n = ngx_http_discard_request_body(r);
@@ -67,29 +74,22 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
                                        &ctx->route.reference);
     }
 
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_oci_manifest_get_t));
-    if (cln == NULL) {
+    get = ngx_http_oci_manifest_create(r, ctx);
+    if (get == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    get = cln->data;
+    rc = ngx_http_oci_manifest_cached(r, ctx, get);
 
-    ngx_memzero(get, sizeof(ngx_http_oci_manifest_get_t));
+    if (rc != OCI_AGAIN) {
+        return ngx_http_oci_manifest_answer(r, ctx, get, rc);
+    }
 
-    cln->handler = ngx_http_oci_manifest_cleanup;
-
-    get->store = &olcf->store->store;
-    get->repo = &ctx->repo;
-    get->digest = ctx->route.is_digest ? &ctx->route.digest : NULL;
-    get->tag = &ctx->route.reference;
-    get->record.fd = NGX_INVALID_FILE;
-
-    rc = ngx_http_oci_manifest_small(r, get);
+    rc = ngx_http_oci_content_parts(r) ? OCI_AGAIN
+                                       : ngx_http_oci_manifest_small(r, get);
 
     if (rc == OCI_AGAIN) {
-        rc = oci_manifest_open(get->store, get->repo, get->digest, get->tag,
+        rc = oci_manifest_open(get->store, &ctx->repo, get->digest, get->tag,
                                1, &get->record);
     }
 
@@ -102,28 +102,138 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         ngx_http_oci_log_failure(r->connection->log, oci_failure());
     }
 
+    ngx_http_oci_manifest_keep(get, rc);
+
     return ngx_http_oci_manifest_answer(r, ctx, get, rc);
+}
+
+
+static ngx_http_oci_manifest_get_t *
+ngx_http_oci_manifest_create(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_oci_loc_conf_t      *olcf;
+    ngx_http_oci_manifest_get_t  *get;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_oci_manifest_get_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    get = cln->data;
+
+    cln->handler = ngx_http_oci_manifest_cleanup;
+
+    get->store = &olcf->store->store;
+    get->digest = ctx->route.is_digest ? &ctx->route.digest : NULL;
+    get->tag = &ctx->route.reference;
+    get->record.fd = NGX_INVALID_FILE;
+    get->buf = NULL;
+    get->data = NULL;
+
+    ngx_http_oci_cache_ask(&get->ask, &olcf->store->cache, get->store,
+                           &ctx->repo, olcf->valid, olcf->valid_missing);
+
+    return get;
+}
+
+
+/*
+ * From the zone: OCI_OK, OCI_NOT_FOUND, or OCI_AGAIN: the disk is to be
+ * asked.
+ */
+
+static int
+ngx_http_oci_manifest_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    ngx_http_oci_manifest_get_t *get)
+{
+    int                         rc;
+    oci_stamp_t                 stamp;
+    ngx_http_oci_cache_e        found;
+    ngx_http_oci_cache_value_t  v;
+
+    ctx->cache_status = NGX_HTTP_OCI_STATUS_MISS;
+
+    if (ngx_http_oci_content_parts(r)) {
+        return OCI_AGAIN;
+    }
+
+    found = ngx_http_oci_cache_manifest(&get->ask, get->digest, get->tag,
+                                        &get->record,
+                                        ngx_http_oci_manifest_buf, &v);
+    switch (found) {
+
+    case NGX_HTTP_OCI_CACHE_HIT:
+        ctx->cache_status = NGX_HTTP_OCI_STATUS_HIT;
+        break;
+
+    case NGX_HTTP_OCI_CACHE_NEGATIVE:
+        ctx->cache_status = NGX_HTTP_OCI_STATUS_HIT;
+        return OCI_NOT_FOUND;
+
+    case NGX_HTTP_OCI_CACHE_EXPIRED:
+
+        /* another machine may have changed it */
+
+        rc = oci_manifest_stat(get->store, &ctx->repo, get->digest, get->tag,
+                               &stamp);
+
+        if (rc != OCI_OK || !oci_stamp_equal(&stamp, &v.stamp)) {
+            return OCI_AGAIN;
+        }
+
+        ngx_http_oci_cache_confirm_manifest(&get->ask, get->digest, get->tag);
+
+        ctx->cache_status = NGX_HTTP_OCI_STATUS_REVALIDATED;
+        break;
+
+    default: /* NGX_HTTP_OCI_CACHE_MISS */
+        return OCI_AGAIN;
+    }
+
+    if (r->method == NGX_HTTP_HEAD
+        || ngx_http_oci_content_unmodified(r, &get->record.digest))
+    {
+        return OCI_OK;
+    }
+
+    if (v.body == NULL) {
+
+        /* a long one is sent from its record */
+
+        return oci_manifest_open(get->store, &ctx->repo, &get->record.digest,
+                                 NULL, 1, &get->record)
+               == OCI_OK ? OCI_OK : OCI_AGAIN;
+    }
+
+    get->data = ngx_pnalloc(r->pool, v.body_len + 1);
+    if (get->data == NULL) {
+        return OCI_AGAIN;
+    }
+
+    ngx_memcpy(get->data, v.body, v.body_len);
+
+    return OCI_OK;
 }
 
 
 /*
  * A small manifest is cheaper to copy than to send from its file: that takes
- * a sendfile, and two calls that cork the connection around it.
+ * a sendfile, and two calls that cork the connection around it.  It is kept
+ * in the zone besides.
  */
 
 static int
 ngx_http_oci_manifest_small(ngx_http_request_t *r,
     ngx_http_oci_manifest_get_t *get)
 {
-    int            rc;
-    static u_char  buf[NGX_HTTP_OCI_MANIFEST_SMALL];
+    int  rc;
 
-    if (r->headers_in.range || r->method == NGX_HTTP_HEAD) {
-        return OCI_AGAIN;
-    }
-
-    rc = oci_manifest_read(get->store, get->repo, get->digest, get->tag, buf,
-                           sizeof(buf), &get->record);
+    rc = oci_manifest_read(get->store, get->ask.repo, get->digest, get->tag,
+                           1, ngx_http_oci_manifest_buf,
+                           sizeof(ngx_http_oci_manifest_buf), &get->record);
 
     if (rc != OCI_OK) {
         return rc;
@@ -134,7 +244,7 @@ ngx_http_oci_manifest_small(ngx_http_request_t *r,
         return OCI_AGAIN;
     }
 
-    ngx_memcpy(get->data, buf, get->record.size);
+    ngx_memcpy(get->data, ngx_http_oci_manifest_buf, get->record.size);
 
     return OCI_OK;
 }
@@ -149,6 +259,13 @@ ngx_http_oci_manifest_read(ngx_http_request_t *r,
     ngx_http_oci_loc_conf_t  *olcf;
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (!ngx_http_oci_content_parts(r)) {
+        get->buf = ngx_palloc(r->pool, NGX_HTTP_OCI_CACHE_BODY);
+        if (get->buf == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
 
     if (ngx_http_oci_task_post(r, olcf->read_pool, ngx_http_oci_manifest_work,
                                ngx_http_oci_manifest_done, get, 0)
@@ -170,8 +287,18 @@ ngx_http_oci_manifest_work(void *data)
 {
     ngx_http_oci_manifest_get_t  *get = data;
 
-    return oci_manifest_open(get->store, get->repo, get->digest, get->tag, 0,
-                             &get->record);
+    if (get->buf != NULL
+        && oci_manifest_read(get->store, get->ask.repo, get->digest, get->tag,
+                             0, get->buf, NGX_HTTP_OCI_CACHE_BODY,
+                             &get->record)
+           == OCI_OK)
+    {
+        get->data = get->buf;
+        return OCI_OK;
+    }
+
+    return oci_manifest_open(get->store, get->ask.repo, get->digest, get->tag,
+                             0, &get->record);
 }
 
 
@@ -183,6 +310,8 @@ ngx_http_oci_manifest_done(ngx_http_request_t *r, void *data, int rc)
     ngx_http_oci_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+    ngx_http_oci_manifest_keep(get, rc);
 
     ngx_http_finalize_request(r,
                   ngx_http_oci_manifest_answer(r, ctx, get, rc));
@@ -196,6 +325,35 @@ ngx_http_oci_manifest_cleanup(void *data)
 
     if (get->record.fd != NGX_INVALID_FILE) {
         (void) ngx_close_file(get->record.fd);
+    }
+}
+
+
+/* puts into the zone what the disk has said */
+
+static void
+ngx_http_oci_manifest_keep(ngx_http_oci_manifest_get_t *get, int rc)
+{
+    ngx_http_oci_cache_value_t  v;
+
+    switch (rc) {
+
+    case OCI_OK:
+        v.stamp = get->record.stamp;
+        v.body = get->data;
+        v.body_len = get->data ? (size_t) get->record.size : 0;
+
+        ngx_http_oci_cache_put_manifest(&get->ask, get->digest, get->tag,
+                                        &get->record, &v);
+        break;
+
+    case OCI_NOT_FOUND:
+        ngx_http_oci_cache_put_manifest(&get->ask, get->digest, get->tag,
+                                        NULL, NULL);
+        break;
+
+    default:
+        break;
     }
 }
 

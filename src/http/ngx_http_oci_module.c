@@ -122,6 +122,20 @@ static ngx_command_t  ngx_http_oci_commands[] = {
       0,
       NULL },
 
+    { ngx_string("oci_valid"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_oci_loc_conf_t, valid),
+      NULL },
+
+    { ngx_string("oci_valid_missing"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_oci_loc_conf_t, valid_missing),
+      NULL },
+
     { ngx_string("oci_upload_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_sec_slot,
@@ -239,6 +253,8 @@ ngx_http_oci_create_loc_conf(ngx_conf_t *cf)
     conf->write_pool = NGX_CONF_UNSET_PTR;
     conf->gc = NGX_CONF_UNSET_PTR;
     conf->upload_timeout = NGX_CONF_UNSET;
+    conf->valid = NGX_CONF_UNSET;
+    conf->valid_missing = NGX_CONF_UNSET;
 
     return conf;
 }
@@ -275,6 +291,8 @@ ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_str_value(conf->public_url, prev->public_url, "");
     ngx_conf_merge_ptr_value(conf->write_pool, prev->write_pool, NULL);
     ngx_conf_merge_ptr_value(conf->gc, prev->gc, NULL);
+    ngx_conf_merge_sec_value(conf->valid, prev->valid, 60);
+    ngx_conf_merge_sec_value(conf->valid_missing, prev->valid_missing, 10);
     ngx_conf_merge_sec_value(conf->upload_timeout, prev->upload_timeout,
                              24 * 60 * 60);
 
@@ -479,6 +497,13 @@ ngx_http_oci_open_store(ngx_http_oci_store_t *st, ngx_log_t *log)
                        st->durable ? 1 : 0)
         == OCI_OK)
     {
+        /* this nginx' own writes are seen in any case */
+
+        if (st->store.counters == NULL) {
+            st->store.counters = st->cache.sh->counters;
+            st->unmapped = 1;
+        }
+
         st->ready = 1;
         return;
     }
@@ -517,6 +542,10 @@ ngx_http_oci_exit_process(ngx_cycle_t *cycle)
     stores = omcf->stores.elts;
 
     for (i = 0; i < omcf->stores.nelts; i++) {
+        if (stores[i]->unmapped) {
+            stores[i]->store.counters = NULL;
+        }
+
         if (stores[i]->ready) {
             oci_store_close(&stores[i]->store);
         }

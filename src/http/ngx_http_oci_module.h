@@ -21,6 +21,8 @@
 #include "oci_store.h"
 #include "oci_collect.h"
 
+#include "ngx_http_oci_zone.h"
+
 
 #define NGX_HTTP_OCI_PULL    0x0002
 #define NGX_HTTP_OCI_PUSH    0x0004
@@ -43,6 +45,7 @@ typedef struct {
     ngx_str_t               name;
     ngx_str_t               root;
     ngx_shm_zone_t         *zone;
+    ngx_http_oci_zone_t     cache;
     ngx_path_t             *path;
 
     off_t                   max_size;
@@ -60,6 +63,7 @@ typedef struct {
     oci_store_t             store;
     ngx_event_t             retry;          /* of opening it */
     unsigned                ready:1;
+    unsigned                unmapped:1;     /* the counters are the zone's */
 
     /* of the cache manager */
 
@@ -92,6 +96,8 @@ typedef struct {
     ngx_thread_pool_t          *read_pool;
     oci_collect_policy_t       *gc;
     time_t                      upload_timeout;
+    time_t                      valid;      /* s, of what is cached */
+    time_t                      valid_missing;
 } ngx_http_oci_loc_conf_t;
 
 
@@ -119,6 +125,18 @@ typedef enum {
 } ngx_http_oci_op_e;
 
 
+/* what $oci_cache_status says */
+
+typedef enum {
+    NGX_HTTP_OCI_STATUS_NONE = 0,           /* nothing that is cached */
+    NGX_HTTP_OCI_STATUS_HIT,
+    NGX_HTTP_OCI_STATUS_MISS,
+    NGX_HTTP_OCI_STATUS_REVALIDATED,        /* looked at, unchanged */
+    NGX_HTTP_OCI_STATUS_STALE,
+    NGX_HTTP_OCI_STATUS_FILL
+} ngx_http_oci_cache_status_e;
+
+
 typedef struct {
     ngx_str_t               uri;            /* that the route was parsed of */
     oci_route_t             route;
@@ -136,6 +154,8 @@ typedef struct {
 
     /* the error body that stands in place of nginx's own page */
     ngx_buf_t              *page;
+
+    ngx_http_oci_cache_status_e  cache_status;
 
     ngx_err_t               err;            /* of the last OCI_ERROR */
 
@@ -157,6 +177,9 @@ ngx_int_t ngx_http_oci_handler(ngx_http_request_t *r);
 
 /* a handler of the preaccess phase, for what ngx_http_oci_mount_check() asks */
 ngx_int_t ngx_http_oci_mount_phase(ngx_http_request_t *r);
+
+/* the location's grace period in seconds */
+int64_t ngx_http_oci_gc_grace(ngx_http_oci_loc_conf_t *olcf);
 
 /* adds the variables; called in preconfiguration */
 ngx_int_t ngx_http_oci_add_variables(ngx_conf_t *cf);

@@ -25,6 +25,7 @@ typedef struct {
                                            OCI_RECORD_HEADER */
     int64_t        size;                /* of the content */
     int64_t        mtime;
+    oci_stamp_t    stamp;
     oci_digest_t   digest;
     size_t         media_type_len;
     char           media_type[OCI_MEDIA_TYPE_MAX + 1];
@@ -51,12 +52,20 @@ int oci_manifest_open(const oci_store_t *s, const oci_repo_t *r,
     oci_record_t *rec);
 
 /*
- * The same, and its content too, into buf: one open, one read, one close.
- * OCI_AGAIN where it does not fit or is not all in the page cache.
+ * The same, and its content too, into buf: one open, one fstat, one read,
+ * one close.  OCI_AGAIN where it does not fit, is damaged, or (with nowait)
+ * is not all in the page cache: oci_manifest_open() tells which.
  */
 int oci_manifest_read(const oci_store_t *s, const oci_repo_t *r,
-    const oci_digest_t *d, const oci_str_t *tag, u_char *buf, size_t size,
-    oci_record_t *rec);
+    const oci_digest_t *d, const oci_str_t *tag, unsigned nowait, u_char *buf,
+    size_t size, oci_record_t *rec);
+
+/*
+ * The stamp alone, by one stat; through a tag's link where d is NULL.
+ * OCI_OK, OCI_NOT_FOUND or OCI_ERROR.
+ */
+int oci_manifest_stat(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const oci_str_t *tag, oci_stamp_t *stamp);
 
 /*
  * Stores a parsed manifest of len bytes under digest d and points the tags

@@ -171,13 +171,14 @@ oci_manifest_open(const oci_store_t *s, const oci_repo_t *r,
 
 int
 oci_manifest_read(const oci_store_t *s, const oci_repo_t *r,
-    const oci_digest_t *d, const oci_str_t *tag, u_char *buf, size_t size,
-    oci_record_t *rec)
+    const oci_digest_t *d, const oci_str_t *tag, unsigned nowait, u_char *buf,
+    size_t size, oci_record_t *rec)
 {
     int           rc;
     char          path[OCI_PATH_MAX];
     u_char        header[OCI_RECORD_HEADER];
     ssize_t       n;
+    struct stat   st;
     struct iovec  iov[2];
 
     rc = oci_record_open(s, r, d, tag, path, rec);
@@ -192,7 +193,11 @@ oci_manifest_read(const oci_store_t *s, const oci_repo_t *r,
     iov[1].iov_base = buf;
     iov[1].iov_len = size;
 
-    n = preadv2(rec->fd, iov, 2, 0, RWF_NOWAIT);
+    /* the stamp first: what changes in between must not go unseen */
+
+    n = (fstat(rec->fd, &st) == -1)
+        ? -1
+        : preadv2(rec->fd, iov, 2, 0, nowait ? RWF_NOWAIT : 0);
 
     (void) close(rec->fd);
     rec->fd = -1;
@@ -211,6 +216,42 @@ oci_manifest_read(const oci_store_t *s, const oci_repo_t *r,
     {
         return OCI_AGAIN;
     }
+
+    oci_stamp_set(&rec->stamp, &st);
+
+    return OCI_OK;
+}
+
+
+int
+oci_manifest_stat(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const oci_str_t *tag, oci_stamp_t *stamp)
+{
+    char         path[OCI_PATH_MAX];
+    struct stat  st;
+
+    if (d != NULL) {
+        (void) oci_path_manifest(path, s, r, d);
+
+    } else {
+        (void) oci_path_tag(path, s, r, tag);
+    }
+
+    if (stat(path, &st) == -1) {
+
+        switch (errno) {
+
+        case ENOENT:
+        case ENOTDIR:
+        case ENAMETOOLONG:
+            return OCI_NOT_FOUND;
+
+        default:
+            return oci_fail("stat()", path);
+        }
+    }
+
+    oci_stamp_set(stamp, &st);
 
     return OCI_OK;
 }
@@ -470,6 +511,7 @@ oci_record_read(oci_record_t *rec, const char *path, unsigned nowait)
         return oci_record_damaged(path);
     }
 
+    oci_stamp_set(&rec->stamp, &st);
     rec->mtime = st.st_mtim.tv_sec;
 
     return OCI_OK;

@@ -16,7 +16,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+
+#define OCI_STAMP_AGE  2                /* s; see oci_stamp_set() */
 
 
 #define OCI_STORE_MAGIC  "ngx_http_oci store "
@@ -165,6 +169,29 @@ void
 oci_store_close(oci_store_t *s)
 {
     oci_generation_unmap(s);
+}
+
+
+void
+oci_stamp_set(oci_stamp_t *stamp, const struct stat *st)
+{
+    stamp->inode = 0;
+    stamp->ctime = 0;
+
+    if (time(NULL) - st->st_ctim.tv_sec < OCI_STAMP_AGE) {
+        return;
+    }
+
+    stamp->inode = (uint64_t) st->st_ino;
+    stamp->ctime = (int64_t) st->st_ctim.tv_sec * 1000000000
+                   + st->st_ctim.tv_nsec;
+}
+
+
+int
+oci_stamp_equal(const oci_stamp_t *a, const oci_stamp_t *b)
+{
+    return a->inode != 0 && a->inode == b->inode && a->ctime == b->ctime;
 }
 
 

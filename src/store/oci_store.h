@@ -43,6 +43,17 @@ typedef struct {
 
 
 /*
+ * What a file was when it was read: one that has the same stamp later is the
+ * same file, unchanged.
+ */
+
+typedef struct {
+    uint64_t             inode;         /* 0: not known, equals nothing */
+    int64_t              ctime;         /* ns since the epoch */
+} oci_stamp_t;
+
+
+/*
  * Reads PATH/format.  OCI_OK; OCI_NOT_FOUND: a new store; OCI_UNSUPPORTED:
  * a layout of another version or not a store; OCI_ERROR.  Creates nothing:
  * safe under "nginx -t".
@@ -57,6 +68,18 @@ int oci_store_check(const char *root);
 int oci_store_open(oci_store_t *s, const char *root, unsigned durable);
 
 void oci_store_close(oci_store_t *s);
+
+
+/*
+ * Of a file that was looked at just now.  One that changed within the last
+ * two seconds gets none: a further change might leave no trace in its ctime,
+ * which is as coarse as a tick of the kernel or of another machine.
+ */
+struct stat;
+void oci_stamp_set(oci_stamp_t *stamp, const struct stat *st);
+
+/* 1 if both are known and equal */
+int oci_stamp_equal(const oci_stamp_t *a, const oci_stamp_t *b);
 
 
 /*

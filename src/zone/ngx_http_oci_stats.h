@@ -1,0 +1,63 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * Counters of a store: each worker has a slot of its own in the zone and is
+ * the only one that writes to it, so nothing is locked; the sum over all
+ * slots is the total.  A slot outlives its worker, its numbers only rise.
+ */
+
+
+#ifndef _NGX_HTTP_OCI_STATS_H_INCLUDED_
+#define _NGX_HTTP_OCI_STATS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_HTTP_OCI_STATS_OPERATIONS  16
+#define NGX_HTTP_OCI_STATS_STATUSES    6    /* 0: no answer, 1: 1xx, ... */
+
+
+typedef enum {
+    NGX_HTTP_OCI_STATS_SENT_MEMORY = 0,     /* bytes of bodies, by source */
+    NGX_HTTP_OCI_STATS_SENT_FILE,
+    NGX_HTTP_OCI_STATS_SENT_UPSTREAM,
+
+    NGX_HTTP_OCI_STATS_HIT,                 /* requests, by cache status */
+    NGX_HTTP_OCI_STATS_MISS,
+    NGX_HTTP_OCI_STATS_REVALIDATED,
+    NGX_HTTP_OCI_STATS_STALE,
+    NGX_HTTP_OCI_STATS_FILL,
+
+    NGX_HTTP_OCI_STATS_UPLOADS_STARTED,
+    NGX_HTTP_OCI_STATS_UPLOADS_DONE,
+    NGX_HTTP_OCI_STATS_UPLOADS_CANCELLED,
+    NGX_HTTP_OCI_STATS_MOUNTS,
+    NGX_HTTP_OCI_STATS_RECEIVED,            /* bytes of uploads */
+
+    NGX_HTTP_OCI_STATS_UPSTREAM_REQUESTS,
+    NGX_HTTP_OCI_STATS_UPSTREAM_ERRORS,
+    NGX_HTTP_OCI_STATS_UPSTREAM_BYTES,
+    NGX_HTTP_OCI_STATS_FILLS_STARTED,
+    NGX_HTTP_OCI_STATS_FILLS_DONE,
+    NGX_HTTP_OCI_STATS_FILLS_FAILED,
+    NGX_HTTP_OCI_STATS_CIRCUIT_OPENED,
+    NGX_HTTP_OCI_STATS_EVICTED_FILES,
+    NGX_HTTP_OCI_STATS_EVICTED_BYTES,
+
+    NGX_HTTP_OCI_STATS_COUNTERS
+} ngx_http_oci_stats_counter_e;
+
+
+typedef struct {
+    ngx_atomic_t    owner;                  /* pid, 0: nobody's yet */
+    uint64_t        requests[NGX_HTTP_OCI_STATS_OPERATIONS]
+                            [NGX_HTTP_OCI_STATS_STATUSES];
+    uint64_t        counters[NGX_HTTP_OCI_STATS_COUNTERS];
+    u_char          pad[64];                /* no cache line is shared */
+} ngx_http_oci_stats_t;
+
+
+#endif /* _NGX_HTTP_OCI_STATS_H_INCLUDED_ */
