@@ -9,7 +9,7 @@ import subprocess
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build",
                      "bench")
-NAMES = ("pace", "push", "sink", "limit", "pull")
+NAMES = ("pace", "push", "sink", "limit", "pull", "cold")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-O2",
          "-Wall", "-Wextra", "-Wshadow", "-Wpointer-arith", "-Werror",
          "-DOPENSSL_SUPPRESS_DEPRECATED"]

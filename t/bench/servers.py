@@ -18,7 +18,7 @@ CONF = """\
 @USER@
 daemon off;
 @MASTER@
-worker_processes 1;
+worker_processes @WORKERS@;
 error_log logs/error.log notice;
 pid logs/nginx.pid;
 @MAIN@
@@ -35,6 +35,7 @@ http {
     sendfile on;
     tcp_nopush on;
     keepalive_requests 100000000;
+    @HTTP@
     @STORES@
     server {
         listen 127.0.0.1:@PORT@;
@@ -45,13 +46,13 @@ http {
 
 
 class Server(ngx.Nginx):
-    """One worker, no access log; or one process and no master."""
+    """One worker or more, no access log; or one process and no master."""
 
     def __init__(self, v2, load=False, stores="", main="", master=True,
-                 start=True):
+                 start=True, workers=1, http=""):
         self.single = not master
-        super().__init__(workers=1, v2=v2, stores=stores, main=main,
-                         start=False)
+        super().__init__(workers=workers, v2=v2, stores=stores, main=main,
+                         http=http, start=False)
         if not load:
             self.parts["LOAD"] = ""
         self.parts["MASTER"] = "" if master else "master_process off;"
