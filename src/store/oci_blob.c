@@ -37,6 +37,8 @@ typedef struct {
 static int oci_blob_fd(const char *path, oci_file_t *f);
 static int oci_blob_stat_path(const char *path, oci_file_t *f);
 static int oci_blob_touch_path(const char *path);
+static int oci_blob_link_as(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const char *path, const char *to, int64_t size);
 static int oci_blob_into_repo(const oci_store_t *s, const char *from,
     const char *to, const char *blob, int64_t size);
 static int oci_blob_renew(const oci_store_t *s, const char *from,
@@ -115,25 +117,59 @@ int
 oci_blob_link(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *d, const char *path, int64_t size)
 {
-    int   rc;
-    char  to[OCI_PATH_MAX], blob[OCI_PATH_MAX];
+    char  to[OCI_PATH_MAX];
 
     oci_path_repo_blob(to, s, r, d);
+
+    return oci_blob_link_as(s, r, d, path, to, size);
+}
+
+
+int
+oci_blob_cache(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const char *path, int64_t size)
+{
+    int         rc;
+    char        to[OCI_PATH_MAX];
+    oci_file_t  f;
+
+    oci_path_repo_blob(to, s, r, d);
+
+    rc = oci_blob_stat_path(to, &f);
+
+    if (rc != OCI_NOT_FOUND) {
+        return rc;
+    }
+
+    oci_path_repo_cached(to, s, r, d);
+
+    return oci_blob_link_as(s, r, d, path, to, size);
+}
+
+
+int
+oci_blob_cache_known(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, int64_t *size)
+{
+    int         rc;
+    char        blob[OCI_PATH_MAX];
+    oci_file_t  f;
+
     oci_path_blob(blob, s, d);
 
-    if (chmod(path, 0444) == -1) {
-        return oci_fail("chmod()", path);
+    rc = oci_blob_stat_path(blob, &f);
+
+    if (rc != OCI_OK) {
+        return rc;
     }
 
-    if (utimensat(AT_FDCWD, path, NULL, 0) == -1) {
-        return oci_fail("utimensat()", path);
+    *size = f.size;
+
+    rc = oci_blob_cache(s, r, d, blob, f.size);
+
+    if (rc == OCI_ERROR && oci_failure()->err == ENOENT) {
+        return OCI_NOT_FOUND;
     }
-
-    oci_generation_raise(s, r);
-
-    rc = oci_blob_into_repo(s, path, to, blob, size);
-
-    oci_generation_raise(s, r);
 
     return rc;
 }
@@ -337,6 +373,33 @@ oci_blob_touch_path(const char *path)
     }
 
     return OCI_OK;
+}
+
+
+static int
+oci_blob_link_as(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const char *path, const char *to, int64_t size)
+{
+    int   rc;
+    char  blob[OCI_PATH_MAX];
+
+    oci_path_blob(blob, s, d);
+
+    if (chmod(path, 0444) == -1) {
+        return oci_fail("chmod()", path);
+    }
+
+    if (utimensat(AT_FDCWD, path, NULL, 0) == -1) {
+        return oci_fail("utimensat()", path);
+    }
+
+    oci_generation_raise(s, r);
+
+    rc = oci_blob_into_repo(s, path, to, blob, size);
+
+    oci_generation_raise(s, r);
+
+    return rc;
 }
 
 

@@ -54,6 +54,21 @@ int oci_blob_link(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *d, const char *path, int64_t size);
 
 /*
+ * The same for content that was filled from upstream: into _cached/, from
+ * where it may be evicted.  Where _blobs/ has it, nothing is added.
+ */
+int oci_blob_cache(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, const char *path, int64_t size);
+
+/*
+ * Links what blobs/ has into _cached/ of the repository, whose right to it
+ * was asked for by the caller; *size is the content's.  OCI_OK,
+ * OCI_NOT_FOUND (blobs/ has no such content) or OCI_ERROR.
+ */
+int oci_blob_cache_known(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, int64_t *size);
+
+/*
  * Links a blob of the repository from (of _blobs/ or _cached/) into to.
  * OCI_OK, OCI_NOT_FOUND (from has no such blob) or OCI_ERROR.
  */

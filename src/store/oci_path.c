@@ -222,6 +222,40 @@ oci_path_uploads(char *buf, const oci_store_t *s)
 
 
 size_t
+oci_path_fill(char *buf, const oci_store_t *s, const oci_digest_t *d,
+    const char *file)
+{
+    oci_path_t  p;
+
+    p.start = buf;
+    p.pos = buf + oci_path_fills(buf, s, d->alg);
+
+    oci_path_text(&p, "/");
+    oci_path_data(&p, d->hex, d->hex_len);
+
+    if (file != NULL) {
+        oci_path_text(&p, "/");
+        oci_path_text(&p, file);
+    }
+
+    return oci_path_end(&p);
+}
+
+
+size_t
+oci_path_fills(char *buf, const oci_store_t *s, oci_alg_t alg)
+{
+    oci_path_t  p;
+
+    oci_path_root(&p, buf, s);
+    oci_path_text(&p, "/fills/");
+    oci_path_text(&p, oci_alg_name(alg));
+
+    return oci_path_end(&p);
+}
+
+
+size_t
 oci_path_tmp(char *buf, const oci_store_t *s)
 {
     char                name[48];

@@ -48,6 +48,9 @@ size_t oci_path_repositories(char *buf, const oci_store_t *s,
 size_t oci_path_upload(char *buf, const oci_store_t *s, const char *id,
     const char *file);          /* file NULL: the folder */
 size_t oci_path_uploads(char *buf, const oci_store_t *s);
+size_t oci_path_fill(char *buf, const oci_store_t *s, const oci_digest_t *d,
+    const char *file);          /* file NULL: the folder */
+size_t oci_path_fills(char *buf, const oci_store_t *s, oci_alg_t alg);
 
 /* a fresh name in tmp/: random, unused */
 size_t oci_path_tmp(char *buf, const oci_store_t *s);

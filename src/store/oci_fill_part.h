@@ -1,0 +1,37 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * What the two halves of fills share.  For oci_fill_*.c alone.
+ */
+
+
+#ifndef _OCI_FILL_PART_H_INCLUDED_
+#define _OCI_FILL_PART_H_INCLUDED_
+
+
+#include "oci_fill_file.h"
+
+
+/* bytes of lock; those below are the chunks' */
+
+#define OCI_FILL_LIFE   (((off_t) 1) << 60)     /* made, taken over, ended */
+#define OCI_FILL_HOLD   (OCI_FILL_LIFE + 1)     /* shared: it is in use */
+#define OCI_FILL_PROBE  (OCI_FILL_LIFE + 2)
+#define OCI_FILL_HASH   (OCI_FILL_LIFE + 3)
+
+
+/* OCI_OK: the fill of that name is still this one; else OCI_NOT_FOUND */
+int oci_fill_stands(const oci_fill_file_t *f);
+
+/*
+ * Removes its files, the map first: data alone is nothing; the lock last.
+ * By whoever holds the byte of its life, so that it is not another's by now.
+ */
+int oci_fill_remove(const oci_store_t *s, const oci_digest_t *d);
+
+/* 1 if that errno says that the disk is full */
+int oci_fill_no_room(int err);
+
+
+#endif /* _OCI_FILL_PART_H_INCLUDED_ */

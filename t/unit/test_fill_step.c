@@ -1,0 +1,294 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ */
+
+
+#include "fill_help.h"
+#include "oci_blob.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+
+typedef struct {
+    oci_store_t   *s;
+    oci_digest_t  *d;
+} child_t;
+
+
+static int probe_elsewhere(void *data);
+static int finish_elsewhere(void *data);
+
+
+static void
+test_sizes(void **state)
+{
+    oci_store_t      s;
+    oci_digest_t     d, empty;
+    oci_fill_file_t  f;
+
+    (void) state;
+
+    help_store_open(&s, 0);
+    fill_blob(&d, 8);
+
+    assert_int_equal(oci_fill_open(&f, &s, &d, -1, FILL_CHUNK, 0), OCI_OK);
+    assert_null(f.image);
+    oci_fill_close(&f);
+
+    fill_open(&f, &s, &d);
+    oci_fill_close(&f);
+
+    assert_int_equal(oci_fill_open(&f, &s, &d, -1, FILL_CHUNK, 0), OCI_OK);
+    assert_non_null(f.image);
+    assert_int_equal(f.map.size, FILL_SIZE);
+    oci_fill_close(&f);
+
+    assert_int_equal(oci_fill_open(&f, &s, &d, FILL_SIZE + 1, FILL_CHUNK, 0),
+                     OCI_MISMATCH);
+    assert_int_equal(f.map.size, FILL_SIZE);
+    assert_int_equal(oci_fill_discard(&f), OCI_OK);
+    oci_fill_close(&f);
+
+    assert_int_equal(oci_fill_open(&f, &s, &d, INT64_MAX, FILL_CHUNK, 0),
+                     OCI_INVALID);
+    assert_false(fill_exists(&s, &d, NULL));
+
+    /* nothing to fetch is verified at once */
+
+    oci_digest_of(&empty, OCI_SHA256, (const u_char *) "", 0);
+    assert_int_equal(oci_fill_open(&f, &s, &empty, 0, FILL_CHUNK, 0), OCI_OK);
+    assert_int_equal(fill_verify(&f), OCI_OK);
+    oci_fill_close(&f);
+
+    help_store_close(&s);
+}
+
+
+static void
+test_no_room(void **state)
+{
+    uint64_t           token;
+    oci_store_t        s;
+    oci_digest_t       d;
+    oci_fill_file_t    f;
+    oci_fill_writer_t  w;
+
+    (void) state;
+
+    help_store_open(&s, 0);
+    fill_blob(&d, 9);
+
+    assert_int_equal(oci_fill_open(&f, &s, &d, (int64_t) 1 << 50,
+                                   OCI_CHUNK_MAX, 0),
+                     OCI_RANGE);
+    assert_false(fill_exists(&s, &d, NULL));
+
+    assert_int_equal(oci_fill_open(&f, &s, &d, FILL_SIZE, FILL_CHUNK,
+                                   (int64_t) 1 << 55),
+                     OCI_RANGE);
+    assert_false(fill_exists(&s, &d, NULL));
+
+    /* none although there was some */
+
+    fill_open(&f, &s, &d);
+    assert_int_equal(oci_chunkmap_claim(&f.map, 1, 1, 100, 4, &token),
+                     OCI_OK);
+    assert_int_equal(oci_fill_writer_open(&w, &f, 1, token), OCI_OK);
+    help_watch(s.root);
+    help_fail("pwrite", "data", ENOSPC, 1);
+    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, 1), OCI_RANGE);
+    assert_int_equal(oci_chunkmap_filled(&f.map, 1, NULL), 0);
+    help_calm();
+    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, FILL_CHUNK), OCI_OK);
+    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, 1), OCI_RANGE);
+    oci_fill_writer_close(&w);
+    oci_fill_close(&f);
+
+    help_store_close(&s);
+}
+
+
+/* one that was thought dead comes back: no published byte is touched */
+
+static void
+test_late_writer(void **state)
+{
+    char               path[OCI_PATH_MAX], *got;
+    size_t             len;
+    u_char             bad[FILL_CHUNK];
+    uint64_t           late, token;
+    oci_store_t        s;
+    oci_digest_t       d;
+    oci_fill_file_t    f, g;
+    oci_fill_writer_t  w, x;
+
+    (void) state;
+
+    help_store_open(&s, 0);
+    fill_blob(&d, 10);
+    memset(bad, 'x', sizeof(bad));
+
+    fill_open(&f, &s, &d);
+    fill_open(&g, &s, &d);
+
+    assert_int_equal(oci_chunkmap_claim(&f.map, 0, 10, 100, 4, &late),
+                     OCI_OK);
+    assert_int_equal(oci_fill_writer_open(&w, &f, 0, late), OCI_OK);
+    assert_int_equal(oci_fill_write(&w, &f, fill_content, 1000), OCI_OK);
+
+    assert_int_equal(oci_chunkmap_claim(&g.map, 0, 200, 100, 4, &token),
+                     OCI_OK);
+    assert_int_equal(oci_fill_writer_open(&x, &g, 0, token), OCI_OK);
+    assert_int_equal(x.offset, 1000);
+    assert_int_equal(oci_fill_write(&x, &g, fill_content + 1000, 1000), OCI_OK);
+
+    assert_int_equal(oci_fill_write(&w, &f, bad, 1000), OCI_CONFLICT);
+    assert_int_equal(oci_fill_write(&x, &g, fill_content + 2000, FILL_CHUNK - 2000),
+                     OCI_OK);
+    assert_int_equal(oci_fill_write(&w, &f, bad, 1000), OCI_CONFLICT);
+    oci_chunkmap_release(&g.map, 0, token);
+    oci_fill_writer_close(&x);
+    oci_fill_writer_close(&w);
+
+    oci_path_fill(path, &s, &d, "data");
+    got = help_read(path, &len);
+    assert_memory_equal(got, fill_content, FILL_CHUNK);
+    free(got);
+
+    /* it published between our claim and our first byte */
+
+    assert_int_equal(oci_chunkmap_claim(&f.map, 1, 10, 100, 4, &late),
+                     OCI_OK);
+    assert_int_equal(oci_fill_writer_open(&x, &g, 1, late), OCI_OK);
+    assert_int_equal(oci_fill_writer_open(&w, &f, 1, late), OCI_OK);
+    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, 1500), OCI_OK);
+    assert_int_equal(oci_fill_write(&x, &g, bad, 700), OCI_OK);
+    assert_int_equal(oci_fill_write(&x, &g, fill_content + FILL_CHUNK + 700, 900),
+                     OCI_OK);
+    assert_int_equal(oci_chunkmap_filled(&f.map, 1, NULL), 1600);
+    assert_int_equal(oci_fill_write(&x, &g, fill_content + FILL_CHUNK + 1600,
+                                    FILL_CHUNK - 1600), OCI_OK);
+    oci_chunkmap_release(&f.map, 1, late);
+    oci_fill_writer_close(&x);
+    oci_fill_writer_close(&w);
+
+    fill_put_all(&f);
+    assert_int_equal(fill_verify(&f), OCI_OK);
+
+    /* nor after the end */
+
+    assert_int_equal(oci_fill_discard(&g), OCI_OK);
+    assert_int_equal(oci_fill_writer_open(&w, &f, 1, late), OCI_CONFLICT);
+
+    oci_fill_close(&f);
+    oci_fill_close(&g);
+    help_store_close(&s);
+}
+
+
+static void
+test_one_at_a_time(void **state)
+{
+    child_t            c;
+    uint64_t           token;
+    oci_repo_t         r;
+    oci_store_t        s;
+    oci_digest_t       d;
+    oci_fill_file_t    f;
+    oci_fill_writer_t  w, x;
+
+    (void) state;
+
+    help_store_open(&s, 0);
+    r = help_repo("", "a");
+    fill_blob(&d, 11);
+    c.s = &s;
+    c.d = &d;
+
+    /* who asks for the size */
+
+    assert_int_equal(oci_fill_open(&f, &s, &d, -1, FILL_CHUNK, 0), OCI_OK);
+    assert_int_equal(oci_fill_probe(&f), OCI_OK);
+    assert_int_equal(help_fork(probe_elsewhere, &c), 1);
+    oci_fill_probe_end(&f);
+    assert_int_equal(help_fork(probe_elsewhere, &c), 0);
+    oci_fill_close(&f);
+
+    /* who writes a chunk */
+
+    fill_open(&f, &s, &d);
+    assert_int_equal(oci_chunkmap_claim(&f.map, 0, 10, 100, 4, &token),
+                     OCI_OK);
+    assert_int_equal(oci_fill_writer_open(&w, &f, 0, token), OCI_OK);
+    assert_int_equal(oci_fill_writer_open(&x, &f, 0, token), OCI_OK);
+    {
+        struct flock  fl;
+
+        memset(&fl, 0, sizeof(fl));
+        fl.l_type = F_WRLCK;
+        fl.l_len = 1;
+        assert_int_equal(fcntl(x.lock, F_OFD_SETLK, &fl), 0);
+    }
+
+    assert_int_equal(oci_fill_write(&w, &f, fill_content, 10), OCI_AGAIN);
+    oci_fill_writer_close(&x);
+    assert_int_equal(oci_fill_write(&w, &f, fill_content, 10), OCI_OK);
+    oci_chunkmap_release(&f.map, 0, token);
+    oci_fill_writer_close(&w);
+
+    fill_put_all(&f);
+    assert_int_equal(fill_verify(&f), OCI_OK);
+    assert_int_equal(help_fork(finish_elsewhere, &c), 0);
+    assert_int_equal(oci_fill_finish(&f, &r, 1), OCI_OK);
+
+    oci_fill_close(&f);
+    help_store_close(&s);
+}
+
+
+static int
+probe_elsewhere(void *data)
+{
+    child_t          *c = data;
+    oci_fill_file_t   f;
+
+    if (oci_fill_open(&f, c->s, c->d, -1, FILL_CHUNK, 0) != OCI_OK) {
+        return 2;
+    }
+
+    return (oci_fill_probe(&f) == OCI_OK) ? 0 : 1;
+}
+
+
+static int
+finish_elsewhere(void *data)
+{
+    child_t          *c = data;
+    oci_repo_t        r;
+    oci_fill_file_t   f;
+
+    r = help_repo("", "other");
+    fill_open(&f, c->s, c->d);
+
+    return (oci_fill_finish(&f, &r, 1) == OCI_OK) ? 0 : 1;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_late_writer),
+        cmocka_unit_test(test_one_at_a_time)
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
