@@ -1,0 +1,77 @@
+"""The edge, warm: what it has already, beside others that have it too."""
+
+import os
+
+import programs
+from cold import blob, docker, status
+from edges import REPO, WORDS, Edges, note
+from proc import cpu
+from rounds import interleave
+from servers import KIB, MIB
+
+ACCEPT = ("application/vnd.docker.distribution.manifest.v2+json,"
+          "application/vnd.oci.image.manifest.v1+json")
+ROUNDS = int(os.environ.get("ROUNDS") or 7)
+
+
+def measured(edges, name, path, unit, keys):
+    pid = edges.each[name].pid
+    before = cpu(pid)
+    got = programs.load(edges.ports[name], path, lambda: None, **keys)
+    cost = cpu(pid) - before
+    out = {"p50": got["p50"], "p99": got["p99"]}
+    if unit == "req/s":
+        return dict(out, rate=got["count"] / got["seconds"],
+                    cost=cost * 1000 / got["count"])
+    return dict(out, rate=got["bytes"] / got["seconds"] / 1e9,
+                cost=cost * (1 << 30) / got["bytes"])
+
+
+def works(edges, big, quick):
+    """(name, unit, path, arguments of load)"""
+    up = edges.up
+    layers = {size: edges.blob(size) for size in (4 * KIB, MIB, big)}
+    image = up.manifest(REPO, docker(up, layers[big]), "v1")
+    manifests = "/v2/%s/manifests/" % REPO
+    seconds = 0.3 if quick else 1
+    small = {"connections": 16, "seconds": seconds}
+    typed = dict(small, accept=ACCEPT)
+    size = "%d MiB" % (big // MIB)
+    return (
+        ("manifest GET by tag, c16", "req/s", manifests + "v1", typed),
+        ("manifest GET by digest, c16", "req/s", manifests + image, typed),
+        ("blob GET 4 KiB, c16", "req/s", blob(layers[4 * KIB]), small),
+        ("blob GET 1 MiB, c16", "GB/s", blob(layers[MIB]), small),
+        ("blob GET %s, c1" % size, "GB/s", blob(layers[big]),
+         {"seconds": seconds}),
+        ("blob GET %s in 8 ranges at once" % size, "GB/s", blob(layers[big]),
+         {"connections": 8, "count": 64, "status": 206, "part": big // 8,
+          "size": big}))
+
+
+def measure(report, quick):
+    big = (16 if quick else 256) * MIB
+    edges = Edges(1, "1h", twins=("lock",))
+    names = [n for n in edges.each if n != "direct"]
+    try:
+        for name, unit, path, keys in works(edges, big, quick):
+            for other in names:
+                for _ in range(2):
+                    if status(edges, other, path) != 200:
+                        raise programs.BenchError("%s does not serve %s"
+                                                  % (other, path))
+            variants = {n: (lambda n=n: measured(edges, n, path, unit, keys))
+                        for n in names}
+            rounds = interleave("warm " + name, 2 if quick else ROUNDS,
+                                variants)
+            rows(report, edges, rounds, "edge, warm: " + name, unit)
+    finally:
+        edges.stop()
+    note("warm rows are done")
+
+
+def rows(report, edges, rounds, name, unit):
+    for other in edges.others:
+        report.versus(rounds, name, unit, other, WORDS[other],
+                      {"rate": (1.0, None), "cost": (None, 1.0)},
+                      judged=not report.quick, twins=("lock twin", "lock"))
