@@ -62,7 +62,8 @@ test_whole(void **state)
 
     fill_put_all(&f);
     assert_int_equal(oci_chunkmap_total(&f.map), FILL_SIZE);
-    assert_int_equal(oci_fill_verify(&f, fill_buf, sizeof(fill_buf), FILL_CHUNK),
+    assert_int_equal(oci_fill_verify(&f, fill_buf, sizeof(fill_buf),
+                                     FILL_CHUNK),
                      OCI_AGAIN);
     assert_int_equal(fill_verify(&f), OCI_OK);
     assert_int_equal(oci_chunkmap_state(&f.map), OCI_CHUNKMAP_VERIFIED);
@@ -327,7 +328,7 @@ test_other_boot(void **state)
 }
 
 
-/* ended, but its files were not removed any more: fill_content is not touched */
+/* ended, but its files were not removed any more: content is not touched */
 
 static void
 test_half_ended(void **state)

@@ -102,11 +102,14 @@ test_no_room(void **state)
     assert_int_equal(oci_fill_writer_open(&w, &f, 1, token), OCI_OK);
     help_watch(s.root);
     help_fail("pwrite", "data", ENOSPC, 1);
-    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, 1), OCI_RANGE);
+    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, 1),
+                     OCI_RANGE);
     assert_int_equal(oci_chunkmap_filled(&f.map, 1, NULL), 0);
     help_calm();
-    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, FILL_CHUNK), OCI_OK);
-    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, 1), OCI_RANGE);
+    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK,
+                                    FILL_CHUNK), OCI_OK);
+    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, 1),
+                     OCI_RANGE);
     oci_fill_writer_close(&w);
     oci_fill_close(&f);
 
@@ -149,7 +152,8 @@ test_late_writer(void **state)
     assert_int_equal(oci_fill_write(&x, &g, fill_content + 1000, 1000), OCI_OK);
 
     assert_int_equal(oci_fill_write(&w, &f, bad, 1000), OCI_CONFLICT);
-    assert_int_equal(oci_fill_write(&x, &g, fill_content + 2000, FILL_CHUNK - 2000),
+    assert_int_equal(oci_fill_write(&x, &g, fill_content + 2000,
+                                    FILL_CHUNK - 2000),
                      OCI_OK);
     assert_int_equal(oci_fill_write(&w, &f, bad, 1000), OCI_CONFLICT);
     oci_chunkmap_release(&g.map, 0, token);
@@ -167,9 +171,11 @@ test_late_writer(void **state)
                      OCI_OK);
     assert_int_equal(oci_fill_writer_open(&x, &g, 1, late), OCI_OK);
     assert_int_equal(oci_fill_writer_open(&w, &f, 1, late), OCI_OK);
-    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, 1500), OCI_OK);
+    assert_int_equal(oci_fill_write(&w, &f, fill_content + FILL_CHUNK, 1500),
+                     OCI_OK);
     assert_int_equal(oci_fill_write(&x, &g, bad, 700), OCI_OK);
-    assert_int_equal(oci_fill_write(&x, &g, fill_content + FILL_CHUNK + 700, 900),
+    assert_int_equal(oci_fill_write(&x, &g, fill_content + FILL_CHUNK + 700,
+                                    900),
                      OCI_OK);
     assert_int_equal(oci_chunkmap_filled(&f.map, 1, NULL), 1600);
     assert_int_equal(oci_fill_write(&x, &g, fill_content + FILL_CHUNK + 1600,
