@@ -203,9 +203,10 @@ class Nginx(Gate):
             env["LD_PRELOAD"] = PRELOAD
         return env
 
-    def start(self):
+    def start(self, ports=None):
         for attempt in range(3):
             self.ports.clear()
+            self.ports.update(ports or {})
             self._configure()
             if self._try_start():
                 break
@@ -301,6 +302,19 @@ class Nginx(Gate):
         wait_for("successors of killed workers", lambda: (
             not set(pids) & set(self.workers())
             and len(self.workers()) == self.workers_wanted))
+
+    def restart(self, kill=False):
+        """Everything that is not on the disk is gone.  kill: by kill -9."""
+        if kill:
+            self.killed.update(self.workers())
+            self._kill_group()
+        else:
+            os.kill(self.master, signal.SIGQUIT)
+            self.proc.wait(20 * SLOWDOWN)
+        _live.remove(self)
+        if kill:
+            os.unlink(os.path.join(self.prefix, "logs", "nginx.pid"))
+        self.start(dict(self.ports))
 
     def stop(self, gate=True):
         """Graceful; then the gate."""

@@ -89,6 +89,15 @@ def test_life(factory):
     assert n.client().get("/v2/").status_code == 204
 
 
+@pytest.mark.parametrize("kill", [False, True])
+def test_restart(factory, kill):
+    n = factory(**PLAIN)
+    first, url = n.workers(), n.url
+    n.restart(kill)
+    assert len(n.workers()) == 2 and not set(first) & set(n.workers())
+    assert n.url == url and n.client().get("/v2/").status_code == 204
+
+
 def test_a_kill_that_nobody_asked_for():
     import signal
     n = nginx.Nginx(**PLAIN)
