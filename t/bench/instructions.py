@@ -6,6 +6,7 @@ import subprocess
 
 import programs
 import servers
+from reads import CACHED, RETURN, STOCK
 
 FEW, MANY = 100, 600
 
@@ -44,7 +45,7 @@ def per_request(make, path):
         MANY - FEW)
 
 
-def measure(report, ours, root, content):
+def measure(report, ours, content, quick):
     def mine():
         # the store is read by two at once: nothing in it is locked for that
         s = servers.ours("off", master=False, start=False)
@@ -52,16 +53,32 @@ def measure(report, ours, root, content):
         return s
 
     def stock(cached):
-        return lambda: servers.stock(root, cached, master=False, start=False)
+        return lambda: servers.stock(content.root, cached, master=False,
+                                     start=False)
 
-    for name, path in (
-            ("manifest GET by tag", content.manifest(servers.TAG)),
-            ("manifest GET by digest", content.manifest(content.digest)),
+    def cheapest():
+        return servers.returning(len(content.body), master=False,
+                                 start=False)
+
+    manifest = [(STOCK, stock(False)), (CACHED, stock(True))]
+    blob = manifest[:1] if quick else manifest
+    if quick:
+        manifest = manifest[1:]
+    else:
+        manifest = manifest + [(RETURN, cheapest)]
+    for name, path, others in (
+            ("manifest GET by tag", content.manifest(servers.TAG),
+             manifest),
+            ("manifest GET by digest", content.manifest(content.digest),
+             manifest),
             ("blob GET 4 KiB",
-             content.blob(content.blobs[4 * servers.KIB]))):
+             content.blob(content.blobs[4 * servers.KIB]), blob)):
+        if quick and "digest" in name:
+            continue
         own = per_request(mine, path)
-        for cached, word in ((False, "stock"),
-                             (True, "stock, open_file_cache")):
-            his = per_request(stock(cached), path)
+        for word, make in others:
+            his = per_request(make, path)
             report.row(name, "instructions", own, his, word, own / his,
-                       at_most=1.0 if not cached else None)
+                       at_most=None if word == RETURN or (
+                           "blob" in name and word == CACHED) else 1.0,
+                       judged=not quick)

@@ -54,7 +54,7 @@ class Sink:
 
 
 def measure(report, ours, stock, content, quick):
-    load = Load(2.2 if quick else 20, content.manifest(servers.TAG))
+    load = Load(1.2 if quick else 20, content.manifest(servers.TAG))
     sinks = {kind: Sink(ours.store, kind) for kind in ("plain", "hash")}
     plain = sinks["plain"].port
     anon = []
@@ -78,7 +78,7 @@ def measure(report, ours, stock, content, quick):
         variants["quiet"] = lambda: programs.run(
             "pace", ours.port(), load.path, READS, 5, CONNECTIONS)
     try:
-        rounds = interleave("latency", 3 if quick else 5, variants)
+        rounds = interleave("latency", 2 if quick else 5, variants)
     finally:
         for s in sinks.values():
             s.stop()

@@ -190,29 +190,6 @@ pace_run(double rate, size_t count)
 }
 
 
-static int
-pace_compare(const void *one, const void *two)
-{
-    double  a, b;
-
-    a = *(const double *) one;
-    b = *(const double *) two;
-
-    return (a > b) - (a < b);
-}
-
-
-static double
-pace_at(const double *sorted, size_t n, double part)
-{
-    size_t  i;
-
-    i = (size_t) ((double) n * part);
-
-    return sorted[(i < n) ? i : n - 1];
-}
-
-
 int
 main(int argc, char **argv)
 {
@@ -270,16 +247,16 @@ main(int argc, char **argv)
     pace_run(rate, count);
     seconds = wire_now() - start;
 
-    qsort(pace_took, count, sizeof(double), pace_compare);
-    qsort(pace_late, count, sizeof(double), pace_compare);
+    wire_sort(pace_took, count);
+    wire_sort(pace_late, count);
 
     printf("{\"count\": %zu, \"seconds\": %.6f, \"cpu\": %.6f, "
            "\"p50\": %.7f, \"p90\": %.7f, \"p99\": %.7f, \"p999\": %.7f, "
            "\"max\": %.7f, \"late_p99\": %.7f}\n",
-           count, seconds, wire_cpu(), pace_at(pace_took, count, 0.5),
-           pace_at(pace_took, count, 0.9), pace_at(pace_took, count, 0.99),
-           pace_at(pace_took, count, 0.999), pace_took[count - 1],
-           pace_at(pace_late, count, 0.99));
+           count, seconds, wire_cpu(), wire_at(pace_took, count, 0.5),
+           wire_at(pace_took, count, 0.9), wire_at(pace_took, count, 0.99),
+           wire_at(pace_took, count, 0.999), pace_took[count - 1],
+           wire_at(pace_late, count, 0.99));
 
     return 0;
 }

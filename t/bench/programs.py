@@ -2,14 +2,13 @@
 
 import json
 import os
-import re
-import shutil
 import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build",
                      "bench")
-NAMES = ("pace", "push", "sink", "limit", "pull", "cold")
+NAMES = ("pace", "push", "sink", "limit", "load", "many",
+         "hold", "cold")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-O2",
          "-Wall", "-Wextra", "-Wshadow", "-Wpointer-arith", "-Werror",
          "-DOPENSSL_SUPPRESS_DEPRECATED"]
@@ -29,14 +28,15 @@ def build():
                 os.path.getmtime(f) for f in [source] + shared):
             continue
         subprocess.run([os.environ.get("CC", "gcc")] + FLAGS + [
-            "-o", program, source, shared[0], "-lcrypto", "-lpthread"],
+            "-o", program, source, shared[0], "-lssl", "-lcrypto",
+            "-lpthread"],
             check=True, stdin=subprocess.DEVNULL)
 
 
-def start(name, *args):
+def start(name, *args, stdin=subprocess.DEVNULL):
     return subprocess.Popen(
         [os.path.join(BUILD, name)] + [str(a) for a in args],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stdin=stdin, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True)
 
 
@@ -58,22 +58,17 @@ def warm(folder, total):
         raise BenchError("warm: " + p.stderr.read())
 
 
-def push(port, name, total, rate=0, chunk=0, end="keep"):
-    return run("push", port, name, total, rate, chunk, end)
+def push(port, name, total, rate=0, chunk=0, end="keep", tls=False):
+    return run("push", port, name, total, rate, chunk, end,
+               *(["tls"] if tls else []))
 
 
-def wrk(url, connections, seconds):
-    """Requests a second, all of them answered with 200."""
-    program = shutil.which("wrk")
-    if program is None:
-        raise BenchError("wrk is not installed")
-    p = subprocess.run(
-        [program, "-t1", "-c%d" % connections, "-d%ds" % seconds,
-         "--timeout", "10s", url], stdin=subprocess.DEVNULL, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    m = re.search(r"(\d+) requests in ", p.stdout)
-    rate = re.search(r"Requests/sec:\s+([0-9.]+)", p.stdout)
-    if not m or not rate or "Non-2xx" in p.stdout \
-            or "Socket errors" in p.stdout:
-        raise BenchError("wrk: " + p.stdout)
-    return {"count": int(m.group(1)), "rate": float(rate.group(1))}
+def load(port, path, before, **knobs):
+    """before() is called when all connections stand and wait."""
+    p = start("load", port, path, *["%s=%s" % k for k in knobs.items()],
+              stdin=subprocess.PIPE)
+    if p.stdout.readline() == "go\n":
+        before()
+        p.stdin.write("\n")
+        p.stdin.flush()
+    return finish(p)

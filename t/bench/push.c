@@ -4,7 +4,7 @@
  *
  * One push.
  *
- * usage: push PORT NAME TOTAL RATE CHUNK keep|drop|DIGEST
+ * usage: push PORT NAME TOTAL RATE CHUNK keep|drop|DIGEST [tls]
  *
  * TOTAL bytes into the repository NAME, at RATE bytes a second (0: as fast
  * as they go), in PATCHes of CHUNK bytes (0: all in the closing PUT).
@@ -120,9 +120,9 @@ main(int argc, char **argv)
     int64_t        total, chunk, n;
     wire_answer_t  a;
 
-    if (argc != 7) {
+    if (argc != 7 && argc != 8) {
         fprintf(stderr, "usage: push PORT NAME TOTAL RATE CHUNK"
-                        " keep|drop|DIGEST\n");
+                        " keep|drop|DIGEST [tls]\n");
         return 2;
     }
 
@@ -142,7 +142,8 @@ main(int argc, char **argv)
     }
 
     push_data = wire_pattern();
-    push_fd = wire_connect(atoi(argv[1]));
+    push_fd = (argc == 8) ? wire_connect_tls(atoi(argv[1]))
+                          : wire_connect(atoi(argv[1]));
 
     (void) snprintf(push_location, sizeof(push_location),
                     "/v2/%s/blobs/uploads/", argv[2]);

@@ -1,67 +1,110 @@
 """
-A push as fast as it goes, against hashing and writing alone.
+A push as fast as it goes, against hashing and writing alone, and against
+other registries; and many small ones.
 
-The best rounds are compared: on a virtual machine a write costs up to five
-times as much, in CPU seconds too, when the host has to find the pages first.
-That only ever adds, and it hits whoever's turn it is.
+The best rounds are compared with the limit: on a virtual machine a write
+costs up to five times as much, in CPU seconds too, when the host has to find
+the pages first.  That only ever adds, and it hits whoever's turn it is.
 """
 
 import os
+import random
 
 import programs
 import servers
 from latency import Sink
-from proc import Anon, cpu
+from proc import Anon, clear, cpu, peak
+from report import Cell
 from rounds import interleave
 from stats import column
 
 BAR = 1.25
 CHUNK = 16 * servers.MIB
+NAME = "bench/push"
+SMALL = 4 * servers.KIB
+WORDS = {"put": "one PUT", "patch": "16 MiB PATCHes"}
 
 
-def measure(report, ours, quick):
-    """ours: a store that is not durable."""
-    total = (128 if quick else 1024) * servers.MIB
-    anon = []
-    known = programs.push(ours.port(), "bench/push", total)["digest"][7:]
-    servers.forget(ours, "bench/push")
+class Push:
+    """One size, pushed to everyone in turn."""
 
-    def push(chunk):
-        def run():
-            pid = ours.pid
-            programs.warm(ours.store, total)
-            before = cpu(pid)
-            with Anon(pid) as a:
-                got = programs.push(ours.port(), "bench/push", total, 0,
-                                    chunk, known)
-            anon.append(a.peak - a.idle)
-            got["cpu"] = cpu(pid) - before
-            servers.forget(ours, "bench/push")
-            return got
-        return run
+    def __init__(self, ours, total, known):
+        self.ours = ours
+        self.total = total
+        self.known = known
+        self.anon = []
 
-    def limit():
-        programs.warm(ours.store, total)
-        return programs.run("limit", os.path.join(ours.store, "limit"),
-                            total)
-
-    def receive():
-        programs.warm(ours.store, total)
-        before = cpu(sink.proc.pid)
-        got = programs.push(sink.port, "bench/push", total, 0, CHUNK,
-                            known)
-        got["cpu"] = cpu(sink.proc.pid) - before
+    def measured(self, port, pids, chunk, tls=False):
+        clear(pids)
+        programs.warm(self.ours.store, self.total)
+        before = sum(map(cpu, pids))
+        got = programs.push(port, NAME, self.total, 0, chunk, self.known,
+                            tls)
+        got["cpu"] = sum(map(cpu, pids)) - before
+        got["peak"] = peak(pids)
         return got
 
-    variants = {"limit": limit, "put": push(0), "patch": push(CHUNK)}
-    if not quick:
-        variants["sink"] = receive
-    sink = Sink(ours.store, "hash")
+    def to_us(self, chunk, tls=False):
+        with Anon(self.ours.pid) as a:
+            got = self.measured(self.ours.port("tls" if tls else "main"),
+                                self.ours.pids(), chunk, tls)
+        self.anon.append(a.peak - a.idle)
+        servers.forget(self.ours, NAME)
+        return got
+
+    def to_peer(self, peer, chunk, tls=False):
+        got = self.measured(peer.port("tls" if tls else "main"),
+                            peer.pids(), chunk, tls)
+        peer.forget(NAME, self.known)
+        return got
+
+    def limit(self):
+        programs.warm(self.ours.store, self.total)
+        return programs.run("limit", os.path.join(self.ours.store, "limit"),
+                            self.total)
+
+    def receive(self, sink):
+        return self.measured(sink.port, [sink.proc.pid], CHUNK)
+
+
+def measure(report, ours, durable, peers, quick):
+    """ours: a store that is not durable."""
+    total = (128 if quick else 1024) * servers.MIB
+    known = programs.push(ours.port(), NAME, total)["digest"][7:]
+    servers.forget(ours, NAME)
+    push = Push(ours, total, known)
+    variants = {"limit": push.limit, "put": lambda: push.to_us(0),
+                "patch": lambda: push.to_us(CHUNK)}
+    sink = None
+    these = {} if quick else peers.get()
+    for name, p in these.items():
+        for kind, chunk in (("put", 0), ("patch", CHUNK)):
+            variants[name + " " + kind] = (
+                lambda p=p, chunk=chunk: push.to_peer(p, chunk))
     try:
-        rounds = interleave("push", 3 if quick else 7, variants)
+        if not quick:
+            sink = Sink(ours.store, "hash")
+            variants["sink"] = lambda: push.receive(sink)
+        rounds = interleave("push", 3 if quick else 7, variants,
+                            rare=[n for n in variants if " " in n], every=2)
     finally:
-        sink.stop()
-    rows(report, rounds, total, anon)
+        if sink is not None:
+            sink.stop()
+    rows(report, rounds, total, push.anon)
+    for name in these:
+        against(report, rounds, total, name)
+    if not quick:
+        over_tls(report, push, peers)
+    small(report, ours, durable, peers, quick)
+
+
+def size(total):
+    return "%g MiB" % (total / servers.MIB) if total % (
+        1024 * servers.MIB) else "%g GiB" % (total / servers.MIB / 1024)
+
+
+def best(rounds, name, key, gib):
+    return min(column(rounds, name, key)) / gib
 
 
 def rows(report, rounds, total, anon):
@@ -71,18 +114,72 @@ def rows(report, rounds, total, anon):
     others = [("limit", "SHA-256 and write, two threads", bar)]
     if "sink" in rounds[0]:
         others.append(("sink", "recv, write, hash in one thread", None))
-    for name, word in (("put", "one PUT"), ("patch", "16 MiB PATCHes")):
-        for key, unit in (("seconds", "s"), ("cpu", "CPU s")):
-            mine = column(rounds, name, key)
-            for other, against, limit in others:
-                his = column(rounds, other, key)
-                report.row("push of %g MiB, %s: best round"
-                           % (total / servers.MIB, word), unit + "/GiB",
-                           min(mine) / gib, min(his) / gib, against,
-                           min(mine) / min(his), at_most=limit,
-                           judged=limit is not None
-                           and not (report.quick and key == "seconds"),
-                           rounds=[mine, his])
+    for name, word in WORDS.items():
+        for other, against_, limit in others:
+            cells = {}
+            for key, cell in (("seconds", "rate"), ("cpu", "cost")):
+                mine = best(rounds, name, key, gib)
+                his = best(rounds, other, key, gib)
+                counted = not (report.quick and key == "seconds")
+                cells[cell] = Cell(mine, his, mine / his,
+                                   at_most=limit if counted else None)
+            report.add("push of %s, %s, best round" % (size(total), word),
+                       "s/GiB", against_, cells, judged=True,
+                       rounds=[{n: r[n] for n in (name, other)}
+                               for r in rounds])
     report.row("RssAnon of the worker during it, above idle", "MiB",
                max(anon) / 1024, at_most=16, judged=True,
                rounds=[a / 1024 for a in anon])
+
+
+def against(report, rounds, total, peer, tls=""):
+    """The medians, beside another registry's.  It has synced its file."""
+    gib = total / (1024 * servers.MIB)
+    for name, word in WORDS.items():
+        pairs = [{"ours": figures(r[name], gib),
+                  peer: figures(r[peer + " " + name], gib)}
+                 for r in rounds if peer + " " + name in r]
+        report.versus(pairs, "push of %s, %s%s" % (size(total), word, tls),
+                      "s/GiB", peer, peer)
+
+
+def figures(got, gib):
+    return {"rate": got["seconds"] / gib, "cost": got["cpu"] / gib,
+            "peak": got["peak"]}
+
+
+def over_tls(report, push, peers):
+    variants = {}
+    for kind, chunk in (("put", 0), ("patch", CHUNK)):
+        variants[kind] = lambda chunk=chunk: push.to_us(chunk, True)
+        for name, p in peers.get(True).items():
+            variants[name + " " + kind] = (
+                lambda p=p, chunk=chunk: push.to_peer(p, chunk, True))
+    rounds = interleave("push, HTTPS", 3, variants)
+    for name in peers.get(True):
+        against(report, rounds, push.total, name, ", HTTPS")
+
+
+def small(report, ours, durable, peers, quick):
+    count = 100 if quick else 500
+
+    def run(server):
+        pids = server.pids()
+        clear(pids)
+        before = sum(map(cpu, pids))
+        got = programs.run("many", server.port(), "bench/small", count,
+                           SMALL, 8, random.getrandbits(60))
+        return {"rate": got["count"] / got["seconds"], "p50": got["p50"],
+                "p99": got["p99"], "peak": peak(pids),
+                "cost": (sum(map(cpu, pids)) - before) * 1000 / count}
+
+    these = peers.get()
+    variants = {"ours": lambda: run(durable), "off": lambda: run(ours)}
+    variants.update((n, (lambda p=p: run(p))) for n, p in these.items())
+    rounds = interleave("small pushes", 2 if quick else 5, variants)
+    work = "push of %d blobs of 4 KiB, c8" % count
+    for name in these:
+        report.versus(rounds, work, "blobs/s", name, name)
+    report.versus(rounds, work, "blobs/s", "off", "ours, durable=off")
+    servers.forget(ours, "bench/small")
+    servers.forget(durable, "bench/small")

@@ -9,10 +9,11 @@ def say(text):
     print("bench: " + text, file=sys.stderr, flush=True)
 
 
-def interleave(what, count, variants):
+def interleave(what, count, variants, rare=(), every=6):
     """
     variants: name -> function.  Each round runs them all, beginning with
-    another one each time.  Returns one dict of results for each round.
+    another one each time; those in rare run in one of so many rounds.
+    Returns one dict of results for each round.
     """
     names = list(variants)
     out = []
@@ -21,6 +22,8 @@ def interleave(what, count, variants):
         turn = i % len(names)
         got = {}
         for name in names[turn:] + names[:turn]:
+            if name in rare and i % every:
+                continue
             got[name] = variants[name]()
         out.append(got)
     say("%s: %d rounds in %.0f s, load %s"

@@ -4,6 +4,8 @@ import http.client
 import json
 import os
 import re
+import ssl
+import subprocess
 
 import nginx as ngx
 import programs
@@ -11,7 +13,12 @@ import programs
 NAME = "bench/app"
 TAG = "v1"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 KIB, MIB = 1024, 1024 * 1024
+
+# a manifest that names nothing
+BARE = (b'{"schemaVersion":2,"mediaType":"%s","manifests":[]}'
+        % INDEX.encode())
 
 CONF = """\
 @LOAD@
@@ -21,12 +28,14 @@ daemon off;
 worker_processes @WORKERS@;
 error_log logs/error.log notice;
 pid logs/nginx.pid;
+worker_rlimit_nofile 20000;
 @MAIN@
 events {
-    worker_connections 1024;
+    worker_connections @CONNECTIONS@;
 }
 http {
     access_log off;
+    log_not_found off;
     client_body_temp_path @PREFIX@/temp/body;
     proxy_temp_path @PREFIX@/temp/proxy;
     fastcgi_temp_path @PREFIX@/temp/fastcgi;
@@ -39,23 +48,45 @@ http {
     @STORES@
     server {
         listen 127.0.0.1:@PORT@;
+        listen 127.0.0.1:@TLS@ ssl;
+        ssl_certificate @CERT@;
+        ssl_certificate_key @KEY@;
+        location = /pid { return 200 $pid; }
         @V2@
     }
 }
 """
 
 
+def certificate():
+    """(certificate, key): made once, ECDSA on P-256."""
+    pair = [os.path.join(programs.BUILD, n) for n in ("cert.pem", "key.pem")]
+    if not all(os.path.exists(p) for p in pair):
+        os.makedirs(programs.BUILD, exist_ok=True)
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-subj",
+             "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+             "-out", pair[0], "-keyout", pair[1]], check=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+    return pair
+
+
 class Server(ngx.Nginx):
     """One worker or more, no access log; or one process and no master."""
 
     def __init__(self, v2, load=False, stores="", main="", master=True,
-                 start=True, workers=1, http=""):
+                 start=True, workers=1, http="", connections=1024,
+                 mount_size=None):
         self.single = not master
         super().__init__(workers=workers, v2=v2, stores=stores, main=main,
-                         http=http, start=False)
+                         http=http, start=False, mount_size=mount_size)
         if not load:
             self.parts["LOAD"] = ""
         self.parts["MASTER"] = "" if master else "master_process off;"
+        self.parts["CONNECTIONS"] = str(connections)
+        self.parts["CERT"], self.parts["KEY"] = certificate()
         if start:
             self.start()
 
@@ -63,11 +94,20 @@ class Server(ngx.Nginx):
         text = CONF
         for key, value in self.parts.items():
             text = text.replace("@%s@" % key, value)
-        self.ports = {"main": ngx.free_port()}
+        self.ports = {"main": ngx.free_port(), "tls": ngx.free_port()}
         text = text.replace("@PREFIX@", self.prefix)
         text = text.replace("@STORE@", self.store)
         text = text.replace("@PORT@", str(self.port()))
+        text = text.replace("@TLS@", str(self.port("tls")))
         self.file("nginx.conf", text)
+
+    def pids(self):
+        """The master too, and the cache manager."""
+        if self.single:
+            return self.workers()
+        with open("/proc/%d/task/%d/children" % (self.master, self.master),
+                  encoding="ascii") as f:
+            return [self.master] + [int(p) for p in f.read().split()]
 
     def workers(self):
         if self.single:
@@ -101,6 +141,12 @@ def stock(root, cached=False, **knobs):
         **knobs)
 
 
+def returning(size, **knobs):
+    """The cheapest answer that nginx can give, of so many bytes."""
+    return Server('location /v2/ { default_type %s; return 200 "%s"; }'
+                  % (MANIFEST, "x" * size), **knobs)
+
+
 class Content:
     """
     One manifest and its blobs, pushed to our server; the same bytes (of the
@@ -110,6 +156,7 @@ class Content:
     def __init__(self, server, sizes):
         self.server = server
         self.root = os.path.join(server.prefix, "files", "root")
+        self.sizes = sizes
         self.blobs = {}
         for size in sizes:
             self.blobs[size] = programs.push(server.port(), NAME,
@@ -131,14 +178,13 @@ class Content:
                 "size": size, "digest": self.blobs[size]}
 
     def put_manifest(self):
-        c = http.client.HTTPConnection("127.0.0.1", self.server.port())
-        c.request("PUT", self.manifest(TAG), self.body,
-                  {"Content-Type": MANIFEST})
-        r = c.getresponse()
-        if r.status != 201:
-            raise programs.BenchError("PUT of a manifest: %s" % r.read())
-        c.close()
-        return r.getheader("Docker-Content-Digest")
+        return put(self.server.port(), self.manifest(TAG), self.body)
+
+    def push_to(self, port, tls=False):
+        """The same to another server."""
+        for size in self.sizes:
+            programs.push(port, NAME, size, tls=tls)
+        put(port, self.manifest(TAG), self.body, tls)
 
     def link(self):
         for kind in ("manifests", "blobs"):
@@ -158,6 +204,20 @@ class Content:
     @staticmethod
     def blob(digest):
         return "/v2/%s/blobs/%s" % (NAME, digest)
+
+
+def put(port, path, body, tls=False, kind=MANIFEST):
+    if tls:
+        context = ssl.create_default_context(cafile=certificate()[0])
+        c = http.client.HTTPSConnection("127.0.0.1", port, context=context)
+    else:
+        c = http.client.HTTPConnection("127.0.0.1", port)
+    c.request("PUT", path, body, {"Content-Type": kind})
+    r = c.getresponse()
+    if r.status != 201:
+        raise programs.BenchError("PUT of a manifest: %s" % r.read())
+    c.close()
+    return r.getheader("Docker-Content-Digest")
 
 
 def forget(server, name):

@@ -33,9 +33,10 @@ def half_width(values):
 
 
 def ratios(rounds, name, other, key):
-    """name / other of each round."""
-    return [r[name][key] / r[other][key] for r in rounds]
+    """name / other of each round that has both."""
+    return [r[name][key] / r[other][key] for r in rounds
+            if name in r and other in r and r[other][key]]
 
 
 def column(rounds, name, key):
-    return [r[name][key] for r in rounds]
+    return [r[name][key] for r in rounds if name in r]

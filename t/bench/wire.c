@@ -7,9 +7,12 @@
 #include "wire.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/sha.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +22,25 @@
 #include <unistd.h>
 
 
+#define WIRE_FDS  65536
+
+
+static SSL  *wire_ssl[WIRE_FDS];        /* of the connections under TLS */
+
+
 void
 wire_die(const char *what)
 {
     perror(what);
+    exit(1);
+}
+
+
+static void
+wire_die_tls(const char *what)
+{
+    fprintf(stderr, "%s:\n", what);
+    ERR_print_errors_fp(stderr);
     exit(1);
 }
 
@@ -88,6 +106,39 @@ wire_connect(int port)
 }
 
 
+int
+wire_connect_tls(int port)
+{
+    int              fd;
+    SSL             *ssl;
+    static SSL_CTX  *ctx;
+
+    if (ctx == NULL) {
+        ctx = SSL_CTX_new(TLS_client_method());
+
+        if (ctx == NULL) {
+            wire_die_tls("SSL_CTX_new()");
+        }
+
+        (void) SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+        (void) SSL_CTX_set_mode(ctx, SSL_MODE_AUTO_RETRY);
+    }
+
+    fd = wire_connect(port);
+    ssl = SSL_new(ctx);
+
+    if (ssl == NULL || fd >= WIRE_FDS || SSL_set_fd(ssl, fd) != 1
+        || SSL_connect(ssl) != 1)
+    {
+        wire_die_tls("SSL_connect()");
+    }
+
+    wire_ssl[fd] = ssl;
+
+    return fd;
+}
+
+
 void
 wire_send(int fd, const void *p, size_t len)
 {
@@ -95,6 +146,17 @@ wire_send(int fd, const void *p, size_t len)
     const char  *c;
 
     for (c = p; len; c += n, len -= (size_t) n) {
+
+        if (wire_ssl[fd]) {
+            n = SSL_write(wire_ssl[fd], c, (int) len);
+
+            if (n <= 0) {
+                wire_die_tls("SSL_write()");
+            }
+
+            continue;
+        }
+
         n = send(fd, c, len, MSG_NOSIGNAL);
 
         if (n == -1) {
@@ -104,10 +166,93 @@ wire_send(int fd, const void *p, size_t len)
 }
 
 
+size_t
+wire_recv(int fd, void *p, size_t len)
+{
+    ssize_t  n;
+
+    if (wire_ssl[fd]) {
+        n = SSL_read(wire_ssl[fd], p, (int) len);
+
+        if (n <= 0) {
+            wire_die_tls("SSL_read()");
+        }
+
+        return (size_t) n;
+    }
+
+    n = recv(fd, p, len, 0);
+
+    if (n <= 0) {
+        wire_die("recv()");
+    }
+
+    return (size_t) n;
+}
+
+
+/*
+ * The socket blocks, so that SSL_write() need not be called twice; a record
+ * that has begun to come is waited for.
+ */
+
+ssize_t
+wire_try(int fd, void *p, size_t len)
+{
+    char     c;
+    ssize_t  n;
+
+    if (wire_ssl[fd]) {
+
+        if (SSL_pending(wire_ssl[fd]) == 0
+            && recv(fd, &c, 1, MSG_DONTWAIT|MSG_PEEK) == -1
+            && errno == EAGAIN)
+        {
+            return 0;
+        }
+
+        return (ssize_t) wire_recv(fd, p, len);
+    }
+
+    n = recv(fd, p, len, MSG_DONTWAIT);
+
+    if (n == -1 && errno == EAGAIN) {
+        return 0;
+    }
+
+    if (n <= 0) {
+        wire_die("recv()");
+    }
+
+    return n;
+}
+
+
+/* of an absolute URL the path: it names a host that we are not */
+
+static void
+wire_location(const char *p, wire_answer_t *a)
+{
+    size_t       n;
+    const char  *path;
+
+    n = strcspn(p, "\r");
+    path = memmem(p, n, "://", 3);
+
+    if (path) {
+        path = memchr(path + 3, '/', n - (size_t) (path + 3 - p));
+        n = path ? n - (size_t) (path - p) : 0;
+        p = path;
+    }
+
+    (void) snprintf(a->location, sizeof(a->location), "%.*s", (int) n,
+                    n ? p : "");
+}
+
+
 int
 wire_head(const char *p, size_t len, wire_answer_t *a)
 {
-    size_t       n;
     const char  *end, *line;
 
     end = memmem(p, len, "\r\n\r\n", 4);
@@ -125,15 +270,13 @@ wire_head(const char *p, size_t len, wire_answer_t *a)
     a->length = 0;
     a->location[0] = '\0';
 
-    for (line = p; line < end; line++) {
+    for (line = p; line < end; line += strcspn(line, "\n") + 1) {
 
-        if (strncasecmp(line, "\r\nContent-Length: ", 18) == 0) {
-            a->length = atoll(line + 18);
+        if (strncasecmp(line, "Content-Length: ", 16) == 0) {
+            a->length = atoll(line + 16);
 
-        } else if (strncasecmp(line, "\r\nLocation: ", 12) == 0) {
-            n = strcspn(line + 12, "\r");
-            (void) snprintf(a->location, sizeof(a->location), "%.*s",
-                            (int) n, line + 12);
+        } else if (strncasecmp(line, "Location: ", 10) == 0) {
+            wire_location(line + 10, a);
         }
     }
 
@@ -146,28 +289,24 @@ wire_answer(int fd, wire_answer_t *a)
 {
     char     buf[65536];
     size_t   len;
-    ssize_t  n;
     int64_t  left;
 
     len = 0;
 
     do {
-        n = recv(fd, buf + len, sizeof(buf) - len, 0);
-
-        if (n <= 0) {
-            wire_die("recv() of an answer");
+        if (len == sizeof(buf)) {
+            fprintf(stderr, "so long a head\n");
+            exit(1);
         }
 
-        len += (size_t) n;
+        len += wire_recv(fd, buf + len, sizeof(buf) - len);
 
     } while (!wire_head(buf, len, a));
 
-    for (left = a->head + a->length - (int64_t) len; left > 0; left -= n) {
-        n = recv(fd, buf, sizeof(buf), 0);
+    left = a->head + a->length - (int64_t) len;
 
-        if (n <= 0) {
-            wire_die("recv() of a body");
-        }
+    while (left > 0) {
+        left -= (int64_t) wire_recv(fd, buf, sizeof(buf));
     }
 }
 
@@ -200,7 +339,7 @@ wire_pattern(void)
 void
 wire_digest(char *hex, int64_t total)
 {
-    size_t          i, n;
+    size_t          n;
     int64_t         left;
     SHA256_CTX      sha;
     unsigned char  *p, sum[SHA256_DIGEST_LENGTH];
@@ -216,9 +355,51 @@ wire_digest(char *hex, int64_t total)
 
     SHA256_Final(sum, &sha);
 
-    for (i = 0; i < sizeof(sum); i++) {
-        (void) sprintf(hex + 2 * i, "%02x", sum[i]);
-    }
+    wire_hex(hex, sum, sizeof(sum));
 
     free(p);
+}
+
+
+void
+wire_hex(char *hex, const void *p, size_t len)
+{
+    size_t                i;
+    const unsigned char  *sum;
+
+    sum = p;
+
+    for (i = 0; i < len; i++) {
+        (void) sprintf(hex + 2 * i, "%02x", sum[i]);
+    }
+}
+
+
+static int
+wire_compare(const void *one, const void *two)
+{
+    double  a, b;
+
+    a = *(const double *) one;
+    b = *(const double *) two;
+
+    return (a > b) - (a < b);
+}
+
+
+void
+wire_sort(double *p, size_t n)
+{
+    qsort(p, n, sizeof(double), wire_compare);
+}
+
+
+double
+wire_at(const double *sorted, size_t n, double part)
+{
+    size_t  i;
+
+    i = (size_t) ((double) n * part);
+
+    return sorted[(i < n) ? i : n - 1];
 }
