@@ -1,0 +1,165 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ */
+
+
+#include "ngx_http_oci_wake.h"
+
+#include <sys/eventfd.h>
+
+
+#define NGX_HTTP_OCI_WAKE_BITS  64
+#define NGX_HTTP_OCI_WAKE_MAX   1024
+
+
+static void ngx_http_oci_wake_read(ngx_event_t *rev);
+static void ngx_http_oci_wake_unused(ngx_event_t *wev);
+
+
+/* inherited by workers; worker n has the n-th */
+
+static ngx_fd_t              ngx_http_oci_wake_fds[NGX_HTTP_OCI_WAKE_MAX];
+static ngx_uint_t            ngx_http_oci_wake_nfds;
+
+static ngx_http_oci_wake_pt  ngx_http_oci_wake_handler;
+
+
+ngx_int_t
+ngx_http_oci_wake_init_module(ngx_cycle_t *cycle)
+{
+    ngx_fd_t          fd;
+    ngx_uint_t        n;
+    ngx_core_conf_t  *ccf;
+
+    if (ngx_test_config) {
+        return NGX_OK;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    n = (ccf->worker_processes > 0) ? (ngx_uint_t) ccf->worker_processes : 1;
+    n = ngx_min(n, NGX_HTTP_OCI_WAKE_MAX);
+
+    while (ngx_http_oci_wake_nfds < n) {
+        fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+        if (fd == -1) {
+
+            /* without it a worker looks for itself, later */
+
+            ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
+                          "eventfd() failed");
+            break;
+        }
+
+        ngx_http_oci_wake_fds[ngx_http_oci_wake_nfds++] = fd;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_oci_wake_init_process(ngx_cycle_t *cycle,
+    ngx_http_oci_wake_pt handler)
+{
+    ngx_connection_t  *c;
+
+    if ((ngx_process != NGX_PROCESS_WORKER
+         && ngx_process != NGX_PROCESS_SINGLE)
+        || ngx_worker >= ngx_http_oci_wake_nfds)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_oci_wake_handler = handler;
+
+    c = ngx_get_connection(ngx_http_oci_wake_fds[ngx_worker], cycle->log);
+    if (c == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->log = cycle->log;
+    c->read->log = cycle->log;
+    c->write->log = cycle->log;
+
+    c->read->handler = ngx_http_oci_wake_read;
+    c->write->handler = ngx_http_oci_wake_unused;
+
+    /* no socket that is left open when the worker exits */
+
+    c->read->channel = 1;
+    c->write->channel = 1;
+
+    if (ngx_add_event(c->read, NGX_READ_EVENT, NGX_CLEAR_EVENT)
+        == NGX_ERROR)
+    {
+        ngx_free_connection(c);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+uint64_t
+ngx_http_oci_wake_bit(void)
+{
+    return (uint64_t) 1 << (ngx_worker % NGX_HTTP_OCI_WAKE_BITS);
+}
+
+
+void
+ngx_http_oci_wake(uint64_t bits)
+{
+    uint64_t    one;
+    ngx_uint_t  i;
+
+    one = 1;
+
+    for (i = 0; bits && i < ngx_http_oci_wake_nfds; i++) {
+
+        if (i == ngx_worker
+            || !(bits & ((uint64_t) 1 << (i % NGX_HTTP_OCI_WAKE_BITS))))
+        {
+            continue;
+        }
+
+        /* a counter that is full wakes as well */
+
+        if (write(ngx_http_oci_wake_fds[i], &one, sizeof(one)) == -1) {
+            continue;
+        }
+    }
+}
+
+
+static void
+ngx_http_oci_wake_read(ngx_event_t *rev)
+{
+    uint64_t           count;
+    ngx_connection_t  *c;
+
+    c = rev->data;
+
+    /* an old worker of the same number may have read it: no matter */
+
+    if (read(c->fd, &count, sizeof(count)) == -1 && ngx_errno != NGX_EAGAIN) {
+        ngx_log_error(NGX_LOG_ALERT, rev->log, ngx_errno,
+                      "read() from an eventfd failed");
+    }
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        return;
+    }
+
+    ngx_http_oci_wake_handler();
+}
+
+
+static void
+ngx_http_oci_wake_unused(ngx_event_t *wev)
+{
+    /* void */
+}
