@@ -50,10 +50,12 @@ def program():
 class Distribution:
     """
     proxy: the URL of a registry that it pulls through.  tokens: an Upstream
-    (with a Signer) whose token endpoint it sends its clients to.
+    (with a Signer) whose token endpoint it sends its clients to.  at: the
+    program, if not Debian's.
     """
 
-    def __init__(self, proxy=None, tokens=None, more=""):
+    def __init__(self, proxy=None, tokens=None, more="", at=None):
+        self.program = at or program()
         self.folder = tempfile.mkdtemp(prefix="oci-dist-", dir="/tmp")
         if proxy:
             more += "proxy:\n  remoteurl: %s\n" % proxy
@@ -74,8 +76,7 @@ class Distribution:
         return self.proc.pid
 
     def start(self):
-        path = program()
-        if path is None:
+        if self.program is None:
             raise RuntimeError("docker-registry is not here: "
                                ".ci/install.sh pytest")
         for _ in range(3):
@@ -86,7 +87,7 @@ class Distribution:
                                 "more": self.more})
             with open(os.path.join(self.folder, "log"), "ab") as log:
                 self.proc = subprocess.Popen(
-                    [path, "serve", conf], stdin=subprocess.DEVNULL,
+                    [self.program, "serve", conf], stdin=subprocess.DEVNULL,
                     stdout=log, stderr=log, cwd=self.folder,
                     env=dict(os.environ, OTEL_TRACES_EXPORTER="none"))
             end = time.monotonic() + 20 * SLOWDOWN

@@ -212,7 +212,7 @@ def docker(up, layer):
 def measure(report, quick):
     size = (16 if quick else 64) * MIB
     count = 1 if quick else 3
-    edges = Edges(WORKERS, "60s")
+    edges = Edges(WORKERS, "60s", quick)
     try:
         note("cold rows against " + (", ".join(
             WORDS[n] for n in edges.others) or "nobody"))

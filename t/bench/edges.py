@@ -9,7 +9,8 @@ import os
 
 import nginx as ngx
 import programs
-from distribution import Distribution, program
+from distribution import Distribution
+from peers import distribution
 from rounds import say
 from upstream import Upstream
 
@@ -83,18 +84,14 @@ class Server(ngx.Nginx):
 def names():
     """The others, or those of them that PEERS= names."""
     wanted = os.environ.get("PEERS")
-    out = [n for n in ("distribution", "lock", "slice")
-           if wanted is None or n in wanted.split(",")]
-    if "distribution" in out and program() is None:
-        raise programs.BenchError("docker-registry is not here: "
-                                  ".ci/install.sh bench")
-    return out
+    return [n for n in ("distribution", "lock", "slice")
+            if wanted is None or n in wanted.split(",")]
 
 
 class Edges:
     """One upstream, and a server of each kind in front of it."""
 
-    def __init__(self, workers, valid, twins=()):
+    def __init__(self, workers, valid, quick, twins=()):
         self.up = Upstream()
         self.seeds = itertools.count(1)
         self.others = names()
@@ -115,7 +112,8 @@ class Edges:
                         self.add(word, Server(
                             v2, workers=workers, http=PROXY % what))
             if "distribution" in self.others:
-                d = Distribution(proxy=self.up.url)
+                d = Distribution(proxy=self.up.url,
+                                 at=distribution(quick))
                 self.each["distribution"] = d
                 self.ports["distribution"] = d.port
         except BaseException:

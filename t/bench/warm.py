@@ -51,7 +51,7 @@ def works(edges, big, quick):
 
 def measure(report, quick):
     big = (16 if quick else 256) * MIB
-    edges = Edges(1, "1h", twins=("lock",))
+    edges = Edges(1, "1h", quick, twins=("lock",))
     names = [n for n in edges.each if n != "direct"]
     try:
         for name, unit, path, keys in works(edges, big, quick):
