@@ -336,6 +336,7 @@ ngx_http_oci_content_file(ngx_http_request_t *r,
     ngx_http_oci_content_t *content)
 {
     ngx_file_t                *file;
+    ngx_http_oci_ctx_t        *ctx;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
@@ -344,6 +345,9 @@ ngx_http_oci_content_file(ngx_http_request_t *r,
     if (file == NULL) {
         return NULL;
     }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    ctx->source = NGX_HTTP_OCI_STATS_SENT_FILE;
 
     file->fd = content->fd;
     file->log = r->connection->log;

@@ -138,6 +138,9 @@ ngx_http_oci_manager_expire(ngx_http_oci_store_t *st)
         ngx_http_oci_log_failure(ngx_cycle->log, oci_failure());
 
     } else if (n > 0) {
+        ngx_http_oci_stats_add(st->cache.stats,
+                               NGX_HTTP_OCI_STATS_UPLOADS_EXPIRED, n);
+
         ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
                       "oci: removed %d abandoned uploads of \"%V\"",
                       n, &st->name);

@@ -10,6 +10,9 @@
 #include "ngx_http_oci_conf.h"
 #include "ngx_http_oci_task.h"
 
+#include "ngx_http_oci_metrics.h"
+#include "ngx_http_oci_status.h"
+
 
 #define NGX_HTTP_OCI_DEFAULT_MAX_BODY  (1024 * 1024)
 #define NGX_HTTP_OCI_BODY_BUFFER       (128 * 1024)
@@ -143,6 +146,20 @@ static ngx_command_t  ngx_http_oci_commands[] = {
       offsetof(ngx_http_oci_loc_conf_t, upload_timeout),
       NULL },
 
+    { ngx_string("oci_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_oci_metrics,
+      0,
+      0,
+      NULL },
+
+    { ngx_string("oci_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_oci_status,
+      0,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -199,6 +216,13 @@ ngx_http_oci_postconfiguration(ngx_conf_t *cf)
     }
 
     *h = ngx_http_oci_mount_phase;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_oci_count;
 
     return NGX_OK;
 }
@@ -466,6 +490,7 @@ static ngx_int_t
 ngx_http_oci_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                  i;
+    ngx_http_oci_zone_t        *cache;
     ngx_http_oci_store_t      **stores;
     ngx_http_oci_main_conf_t   *omcf;
 
@@ -478,6 +503,12 @@ ngx_http_oci_init_process(ngx_cycle_t *cycle)
     stores = omcf->stores.elts;
 
     for (i = 0; i < omcf->stores.nelts; i++) {
+
+        cache = &stores[i]->cache;
+        cache->stats = ngx_http_oci_stats_claim(cache->sh->slots,
+                                                cache->sh->nslots,
+                                                &cache->name, cycle->log);
+
         ngx_http_oci_open_store(stores[i], cycle->log);
     }
 
@@ -530,6 +561,7 @@ static void
 ngx_http_oci_exit_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                  i;
+    ngx_http_oci_zone_t        *cache;
     ngx_http_oci_store_t      **stores;
     ngx_http_oci_main_conf_t   *omcf;
 
@@ -542,6 +574,11 @@ ngx_http_oci_exit_process(ngx_cycle_t *cycle)
     stores = omcf->stores.elts;
 
     for (i = 0; i < omcf->stores.nelts; i++) {
+        cache = &stores[i]->cache;
+
+        ngx_http_oci_stats_release(cache->stats);
+        cache->stats = ngx_http_oci_stats_none();
+
         if (stores[i]->unmapped) {
             stores[i]->store.counters = NULL;
         }

@@ -125,7 +125,7 @@ typedef enum {
 } ngx_http_oci_op_e;
 
 
-/* what $oci_cache_status says */
+/* what $oci_cache_status says; in the order of the counters of it */
 
 typedef enum {
     NGX_HTTP_OCI_STATUS_NONE = 0,           /* nothing that is cached */
@@ -155,7 +155,9 @@ typedef struct {
     /* the error body that stands in place of nginx's own page */
     ngx_buf_t              *page;
 
-    ngx_http_oci_cache_status_e  cache_status;
+    ngx_http_oci_cache_status_e   cache_status;
+    ngx_http_oci_stats_counter_e  source;   /* of the body that is sent */
+    off_t                         upstream_bytes;   /* fetched for it */
 
     ngx_err_t               err;            /* of the last OCI_ERROR */
 
@@ -177,6 +179,9 @@ ngx_int_t ngx_http_oci_handler(ngx_http_request_t *r);
 
 /* a handler of the preaccess phase, for what ngx_http_oci_mount_check() asks */
 ngx_int_t ngx_http_oci_mount_phase(ngx_http_request_t *r);
+
+/* a handler of the log phase: counts what was answered */
+ngx_int_t ngx_http_oci_count(ngx_http_request_t *r);
 
 /* the location's grace period in seconds */
 int64_t ngx_http_oci_gc_grace(ngx_http_oci_loc_conf_t *olcf);

@@ -386,9 +386,15 @@ ngx_http_oci_receive_finish_work(void *data)
         u->stay = !oci_digest_equal(&empty, &u->digest);
     }
 
-    rc = (u->put && !u->stay)
-         ? oci_upload_commit(&u->session, u->repo, &u->digest)
-         : oci_upload_save(&u->session);
+    if (u->put && !u->stay) {
+        rc = oci_upload_commit(&u->session, u->repo, &u->digest);
+
+        u->finished = (rc == OCI_OK);
+        u->spoilt = (rc == OCI_MISMATCH);
+
+    } else {
+        rc = oci_upload_save(&u->session);
+    }
 
     u->open = 0;
     oci_upload_close(&u->session);
@@ -427,7 +433,7 @@ ngx_http_oci_receive_fail_work(void *data)
     ngx_http_oci_upload_t  *u = data;
 
     if (u->whole) {
-        (void) oci_upload_remove(&u->session);
+        u->spoilt = (oci_upload_remove(&u->session) == OCI_OK);
 
     } else if (u->ranged || u->put) {
         (void) oci_upload_rollback(&u->session);

@@ -68,6 +68,7 @@ ngx_http_oci_upload_create(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     u->request = r;
     u->store = &olcf->store->store;
+    u->zone = &olcf->store->cache;
     u->repo = &ctx->repo;
     u->session.fd = -1;
     u->alg = OCI_SHA256;
@@ -108,6 +109,7 @@ ngx_http_oci_upload_cleanup(void *data)
     }
 
     ngx_http_oci_upload_release(u);
+    ngx_http_oci_upload_count(u);
 }
 
 
@@ -332,6 +334,7 @@ ngx_http_oci_upload_start_work(void *data)
 
         if (rc == OCI_OK) {
             u->linked = 1;
+            u->mounted = 1;
             return rc;
         }
 
@@ -371,6 +374,7 @@ ngx_http_oci_upload_start_work(void *data)
         ngx_memcpy(u->id_buf, u->session.id, OCI_UPLOAD_ID_LEN);
         u->id.data = u->id_buf;
         u->id.len = OCI_UPLOAD_ID_LEN;
+        u->created = 1;
     }
 
     if (!u->whole) {
@@ -674,7 +678,13 @@ ngx_http_oci_upload_cancel_work(void *data)
         return rc;
     }
 
-    return oci_upload_remove(&u->session);
+    rc = oci_upload_remove(&u->session);
+
+    if (rc == OCI_OK) {
+        u->cancelled = 1;
+    }
+
+    return rc;
 }
 
 

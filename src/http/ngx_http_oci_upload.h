@@ -29,6 +29,7 @@
 struct ngx_http_oci_upload_s {
     ngx_http_request_t     *request;
     const oci_store_t      *store;
+    ngx_http_oci_zone_t    *zone;
     const oci_repo_t       *repo;
     oci_repo_t              from;           /* of a mount; name.len 0: any */
     oci_str_t               user;
@@ -64,6 +65,12 @@ struct ngx_http_oci_upload_s {
     unsigned                stay:1;         /* no content came: 202 */
     unsigned                failed:1;
     unsigned                linked:1;       /* content is in the repository */
+
+    unsigned                mounted:1;      /* what is to be counted */
+    unsigned                created:1;
+    unsigned                finished:1;
+    unsigned                spoilt:1;
+    unsigned                cancelled:1;
 };
 
 
@@ -91,6 +98,12 @@ void ngx_http_oci_upload_receive(ngx_http_request_t *r,
 
 /* gives back the memory of the pieces, with the request's pool */
 void ngx_http_oci_upload_release(ngx_http_oci_upload_t *u);
+
+/*
+ * Counts what became of it, with the request's pool: a task goes on when its
+ * client has left.
+ */
+void ngx_http_oci_upload_count(ngx_http_oci_upload_t *u);
 
 /* Location, Range, Docker-Upload-UUID, Docker-Upload-Location */
 ngx_int_t ngx_http_oci_upload_headers(ngx_http_request_t *r,

@@ -17,6 +17,10 @@ static ngx_int_t ngx_http_oci_digest_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_oci_media_type_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_oci_cache_status_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_oci_upstream_bytes_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static void ngx_http_oci_variable_set(ngx_http_variable_value_t *v,
     u_char *p, size_t len);
 
@@ -37,6 +41,12 @@ static ngx_http_variable_t  ngx_http_oci_vars[] = {
 
     { ngx_string("oci_media_type"), NULL, ngx_http_oci_media_type_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("oci_cache_status"), NULL,
+      ngx_http_oci_cache_status_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("oci_upstream_bytes"), NULL,
+      ngx_http_oci_upstream_bytes_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
 };
@@ -66,6 +76,16 @@ static ngx_str_t  ngx_http_oci_operation_names[] = {
     ngx_string("push"),         /* upload_cancel */
     ngx_string("pull"),         /* tags */
     ngx_string("pull")          /* referrers */
+};
+
+
+static ngx_str_t  ngx_http_oci_cache_status_names[] = {
+    ngx_null_string,            /* nothing that is cached */
+    ngx_string("HIT"),
+    ngx_string("MISS"),
+    ngx_string("REVALIDATED"),
+    ngx_string("STALE"),
+    ngx_string("FILL")
 };
 
 
@@ -196,6 +216,55 @@ ngx_http_oci_media_type_variable(ngx_http_request_t *r,
     }
 
     ngx_http_oci_variable_set(v, ctx->media_type.data, ctx->media_type.len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_cache_status_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t           *name;
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_oci_get_ctx(r->main);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    name = &ngx_http_oci_cache_status_names[ctx->cache_status];
+
+    ngx_http_oci_variable_set(v, name->data, name->len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_upstream_bytes_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char              *p;
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_oci_get_ctx(r->main);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->route.endpoint == OCI_ENDPOINT_NONE) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_oci_variable_set(v, p, ngx_sprintf(p, "%O", ctx->upstream_bytes)
+                                    - p);
 
     return NGX_OK;
 }

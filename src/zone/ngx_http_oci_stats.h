@@ -5,6 +5,7 @@
  * Counters of a store: each worker has a slot of its own in the zone and is
  * the only one that writes to it, so nothing is locked; the sum over all
  * slots is the total.  A slot outlives its worker, its numbers only rise.
+ * Counting is for the event loop alone, not for threads.
  */
 
 
@@ -33,7 +34,10 @@ typedef enum {
 
     NGX_HTTP_OCI_STATS_UPLOADS_STARTED,
     NGX_HTTP_OCI_STATS_UPLOADS_DONE,
+    NGX_HTTP_OCI_STATS_UPLOADS_FAILED,      /* content that did not match,
+                                               or a POST that broke off */
     NGX_HTTP_OCI_STATS_UPLOADS_CANCELLED,
+    NGX_HTTP_OCI_STATS_UPLOADS_EXPIRED,
     NGX_HTTP_OCI_STATS_MOUNTS,
     NGX_HTTP_OCI_STATS_RECEIVED,            /* bytes of uploads */
 
@@ -58,6 +62,28 @@ typedef struct {
     uint64_t        counters[NGX_HTTP_OCI_STATS_COUNTERS];
     u_char          pad[64];                /* no cache line is shared */
 } ngx_http_oci_stats_t;
+
+
+#define ngx_http_oci_stats_add(stats, counter, n)                             \
+    (stats)->counters[counter] += (n)
+
+
+/* a slot that no total has: of a process that has no other */
+ngx_http_oci_stats_t *ngx_http_oci_stats_none(void);
+
+/*
+ * For this process, of those that nobody has or whose owner is dead; its
+ * numbers are gone on with.  Where none is left: the one that no total has,
+ * and a line in the log.
+ */
+ngx_http_oci_stats_t *ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots,
+    ngx_uint_t n, ngx_str_t *zone, ngx_log_t *log);
+
+void ngx_http_oci_stats_release(ngx_http_oci_stats_t *stats);
+
+/* the totals, as of now */
+void ngx_http_oci_stats_sum(const ngx_http_oci_stats_t *slots, ngx_uint_t n,
+    ngx_http_oci_stats_t *sum);
 
 
 #endif /* _NGX_HTTP_OCI_STATS_H_INCLUDED_ */

@@ -14,7 +14,7 @@
 #define NGX_HTTP_OCI_ZONE_INLINE    2048
 #define NGX_HTTP_OCI_ZONE_PAGE      4096
 
-#define NGX_HTTP_OCI_ZONE_SLOTS_MIN  16
+#define NGX_HTTP_OCI_ZONE_SLOTS_MIN  32
 #define NGX_HTTP_OCI_ZONE_SLOTS_MAX  256
 
 /* entries looked at for one allocation: some 20 microseconds at most */
@@ -57,6 +57,7 @@ ngx_http_oci_zone_init(ngx_http_oci_zone_t *z, ngx_shm_zone_t *shm_zone,
     ngx_http_oci_zone_sh_t  *sh;
 
     z->name = shm_zone->shm.name;
+    z->stats = old ? old->stats : ngx_http_oci_stats_none();
 
     shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     z->shpool = shpool;
@@ -222,6 +223,27 @@ void
 ngx_http_oci_zone_change(ngx_http_oci_zone_t *z)
 {
     __atomic_store_n(&z->sh->changing, 1, __ATOMIC_SEQ_CST);
+}
+
+
+void
+ngx_http_oci_zone_use(ngx_http_oci_zone_t *z, ngx_http_oci_zone_use_t *use)
+{
+    ngx_http_oci_zone_sh_t  *sh;
+
+    sh = z->sh;
+
+    ngx_http_oci_zone_lock(z);
+
+    use->size = (uint64_t) ((u_char *) sh - (u_char *) z->shpool);
+    use->free = (uint64_t) z->shpool->pfree * ngx_pagesize;
+    use->entries = sh->nentries;
+    use->negatives = sh->nnegatives;
+    use->evicted = sh->evicted;
+    use->refused = sh->refused;
+    use->resets = sh->resets;
+
+    ngx_http_oci_zone_unlock(z);
 }
 
 

@@ -43,6 +43,8 @@
 #define NGX_HTTP_OCI_ZONE_TAGS       5
 #define NGX_HTTP_OCI_ZONE_FILL       6
 #define NGX_HTTP_OCI_ZONE_RIGHT      7
+#define NGX_HTTP_OCI_ZONE_CIRCUIT    8
+#define NGX_HTTP_OCI_ZONE_EDGE_TAG   9      /* as the upstream said */
 
 
 typedef struct ngx_http_oci_zone_chunk_s  ngx_http_oci_zone_chunk_t;
@@ -116,6 +118,19 @@ typedef struct {
 } ngx_http_oci_zone_t;
 
 
+/* what metrics say of it */
+
+typedef struct {
+    uint64_t                    size;           /* of what is not fixed */
+    uint64_t                    free;           /* in whole pages */
+    uint64_t                    entries;
+    uint64_t                    negatives;
+    uint64_t                    evicted;
+    uint64_t                    refused;
+    uint64_t                    resets;
+} ngx_http_oci_zone_use_t;
+
+
 /* a key, built once per request */
 
 typedef struct {
@@ -143,6 +158,11 @@ void ngx_http_oci_zone_unlock(ngx_http_oci_zone_t *z);
 
 /* under the lock, before the first change; unlock ends it */
 void ngx_http_oci_zone_change(ngx_http_oci_zone_t *z);
+
+
+/* takes the lock */
+void ngx_http_oci_zone_use(ngx_http_oci_zone_t *z,
+    ngx_http_oci_zone_use_t *use);
 
 
 /* All below: under the lock; those that change, after zone_change(). */

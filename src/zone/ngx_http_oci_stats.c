@@ -1,0 +1,96 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ */
+
+
+#include "ngx_http_oci_stats.h"
+
+
+static ngx_uint_t ngx_http_oci_stats_free(ngx_atomic_uint_t owner);
+
+
+static ngx_http_oci_stats_t  ngx_http_oci_stats_private;
+
+
+ngx_http_oci_stats_t *
+ngx_http_oci_stats_none(void)
+{
+    return &ngx_http_oci_stats_private;
+}
+
+
+ngx_http_oci_stats_t *
+ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots, ngx_uint_t n,
+    ngx_str_t *zone, ngx_log_t *log)
+{
+    ngx_uint_t          i;
+    ngx_atomic_uint_t   owner;
+
+    for (i = 0; i < n; i++) {
+
+        owner = slots[i].owner;
+
+        if (ngx_http_oci_stats_free(owner)
+            && ngx_atomic_cmp_set(&slots[i].owner, owner,
+                                  (ngx_atomic_uint_t) ngx_pid))
+        {
+            return &slots[i];
+        }
+    }
+
+    ngx_log_error(NGX_LOG_WARN, log, 0,
+                  "oci zone \"%V\" has counters for %ui processes and all "
+                  "are taken: what this one does is not counted; a larger "
+                  "zone has more", zone, n);
+
+    return ngx_http_oci_stats_none();
+}
+
+
+static ngx_uint_t
+ngx_http_oci_stats_free(ngx_atomic_uint_t owner)
+{
+    /* a dead process may have had the number that is this one's now */
+
+    if (owner == 0 || owner == (ngx_atomic_uint_t) ngx_pid) {
+        return 1;
+    }
+
+    return kill((ngx_pid_t) owner, 0) == -1 && ngx_errno == NGX_ESRCH;
+}
+
+
+void
+ngx_http_oci_stats_release(ngx_http_oci_stats_t *stats)
+{
+    if (stats != ngx_http_oci_stats_none()) {
+        __atomic_store_n(&stats->owner, 0, __ATOMIC_RELEASE);
+    }
+}
+
+
+void
+ngx_http_oci_stats_sum(const ngx_http_oci_stats_t *slots, ngx_uint_t n,
+    ngx_http_oci_stats_t *sum)
+{
+    ngx_uint_t  i, k, c;
+
+    ngx_memzero(sum, sizeof(ngx_http_oci_stats_t));
+
+    for (i = 0; i < n; i++) {
+
+        for (k = 0; k < NGX_HTTP_OCI_STATS_OPERATIONS; k++) {
+            for (c = 0; c < NGX_HTTP_OCI_STATS_STATUSES; c++) {
+                sum->requests[k][c] += __atomic_load_n(
+                                                  &slots[i].requests[k][c],
+                                                  __ATOMIC_RELAXED);
+            }
+        }
+
+        for (c = 0; c < NGX_HTTP_OCI_STATS_COUNTERS; c++) {
+            sum->counters[c] += __atomic_load_n(&slots[i].counters[c],
+                                                __ATOMIC_RELAXED);
+        }
+    }
+}
