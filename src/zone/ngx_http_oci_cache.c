@@ -30,7 +30,7 @@ typedef struct {
 static void ngx_http_oci_cache_digest_key(ngx_http_oci_zone_key_t *key,
     ngx_uint_t kind, const oci_repo_t *r, const oci_digest_t *d);
 static void ngx_http_oci_cache_tag_key(ngx_http_oci_zone_key_t *key,
-    const oci_repo_t *r, const oci_str_t *tag);
+    const ngx_http_oci_cache_ask_t *ask, const oci_str_t *tag);
 static ngx_http_oci_cache_e ngx_http_oci_cache_fresh(
     const ngx_http_oci_cache_ask_t *ask, ngx_http_oci_zone_entry_t *e,
     oci_stamp_t *stamp);
@@ -52,6 +52,7 @@ ngx_http_oci_cache_ask(ngx_http_oci_cache_ask_t *ask, ngx_http_oci_zone_t *z,
     ask->generation = oci_generation_read(s, r);
     ask->valid = (ngx_msec_t) valid * 1000;
     ask->valid_missing = (ngx_msec_t) valid_missing * 1000;
+    ask->edge = 0;
 }
 
 
@@ -73,10 +74,12 @@ ngx_http_oci_cache_digest_key(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
 
 
 static void
-ngx_http_oci_cache_tag_key(ngx_http_oci_zone_key_t *key, const oci_repo_t *r,
-    const oci_str_t *tag)
+ngx_http_oci_cache_tag_key(ngx_http_oci_zone_key_t *key,
+    const ngx_http_oci_cache_ask_t *ask, const oci_str_t *tag)
 {
-    ngx_http_oci_zone_key(key, NGX_HTTP_OCI_ZONE_TAG, r, tag, NULL);
+    ngx_http_oci_zone_key(key, ask->edge ? NGX_HTTP_OCI_ZONE_EDGE_TAG
+                                         : NGX_HTTP_OCI_ZONE_TAG,
+                          ask->repo, tag, NULL);
 }
 
 
@@ -166,7 +169,7 @@ ngx_http_oci_cache_manifest(const ngx_http_oci_cache_ask_t *ask,
         ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_MANIFEST,
                                       ask->repo, d);
     } else {
-        ngx_http_oci_cache_tag_key(&key, ask->repo, tag);
+        ngx_http_oci_cache_tag_key(&key, ask, tag);
     }
 
     ngx_http_oci_zone_lock(ask->zone);
@@ -236,7 +239,7 @@ ngx_http_oci_cache_put_manifest(const ngx_http_oci_cache_ask_t *ask,
     z = ask->zone;
 
     if (d == NULL) {
-        ngx_http_oci_cache_tag_key(&tag_key, ask->repo, tag);
+        ngx_http_oci_cache_tag_key(&tag_key, ask, tag);
     }
 
     if (rec != NULL || d != NULL) {
@@ -455,7 +458,7 @@ ngx_http_oci_cache_confirm_manifest(const ngx_http_oci_cache_ask_t *ask,
         ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_MANIFEST,
                                       ask->repo, d);
     } else {
-        ngx_http_oci_cache_tag_key(&key, ask->repo, tag);
+        ngx_http_oci_cache_tag_key(&key, ask, tag);
     }
 
     ngx_http_oci_cache_confirm(ask, &key);

@@ -40,6 +40,8 @@ typedef struct {
                                                the disk was read */
     ngx_msec_t              valid;          /* ms that an entry is trusted */
     ngx_msec_t              valid_missing;  /* the same of a negative one */
+    unsigned                edge:1;         /* tags are what the upstream has
+                                               said, not the disk */
 } ngx_http_oci_cache_ask_t;
 
 
