@@ -1,5 +1,7 @@
 """CNCF distribution (Debian's docker-registry) on a free port."""
 
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -7,6 +9,8 @@ import socket
 import subprocess
 import tempfile
 import time
+
+import requests
 
 from gate import SLOWDOWN
 from nginx import ROOT, free_port
@@ -116,6 +120,35 @@ class Distribution:
                 self.proc.kill()
                 self.proc.wait()
             self.proc = None
+
+    def push(self, repo, data, headers=None):
+        """A blob; headers: of a login."""
+        d = "sha256:" + hashlib.sha256(data).hexdigest()
+        r = requests.post("%s/v2/%s/blobs/uploads/" % (self.url, repo),
+                          headers=headers, timeout=60)
+        r = requests.put(r.headers["Location"] + "&digest=" + d, data=data,
+                         headers=headers, timeout=60)
+        assert r.status_code == 201, r.text
+        return d
+
+    def push_image(self, repo, tag, layer, headers=None):
+        """An image of one layer; its digest."""
+        config = b'{"architecture":"amd64","os":"linux"}'
+        kind = "application/vnd.oci.image."
+        body = json.dumps({
+            "schemaVersion": 2, "mediaType": kind + "manifest.v1+json",
+            "config": {"mediaType": kind + "config.v1+json",
+                       "digest": self.push(repo, config, headers),
+                       "size": len(config)},
+            "layers": [{"mediaType": kind + "layer.v1.tar",
+                        "digest": self.push(repo, layer, headers),
+                        "size": len(layer)}]}).encode()
+        r = requests.put(
+            "%s/v2/%s/manifests/%s" % (self.url, repo, tag), data=body,
+            timeout=60, headers=dict(headers or {}, **{
+                "Content-Type": kind + "manifest.v1+json"}))
+        assert r.status_code == 201, r.text
+        return r.headers["Docker-Content-Digest"]
 
     def down(self):
         """Stopped; start() brings it back on the same port."""
