@@ -95,8 +95,8 @@ class Peer:
         p = subprocess.run([self.program, "--version"], text=True,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, check=False)
-        words = [w.lstrip("v") for w in p.stdout.split() if w[:1] in "v0123"
-                 and "." in w]
+        words = [w.lstrip("v").partition("+")[0] for w in p.stdout.split()
+                 if w[:1] in "v0123456789" and "." in w]
         return words[-1] if words else "?"
 
     def stop(self):

@@ -12,6 +12,7 @@ BLOB_BAR = 0.97
 MANIFEST_BAR = 1.1
 RETURN_BAR = 0.8
 REGISTRY_BAR = 8
+REGISTRY_WORK = "manifest GET by tag, c16"
 ROUNDS = int(os.environ.get("ROUNDS") or 30)
 GIB = 1024 * servers.MIB
 
@@ -64,7 +65,7 @@ class Work:
                 return both(MANIFEST_BAR)
             if name == "return":
                 return both(RETURN_BAR)
-            if name == "distribution" and self.knobs["connections"] == 16:
+            if name == "distribution" and self.name == REGISTRY_WORK:
                 return {"rate": (REGISTRY_BAR, None)}
         elif self.kind in ("small", "large") and name == "stock":
             return both(BLOB_BAR)
