@@ -118,6 +118,7 @@ want_one() {
         want_one pytest
         want_one tools
         want skopeo podman buildah crun debootstrap
+        command -v containerd >/dev/null || unpack+=(containerd)
         ;;
 
     bench)
