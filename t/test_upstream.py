@@ -12,7 +12,7 @@ import requests
 from gate import wait_for
 from oci import Client, digest
 from raw import Raw
-from upstream import INDEX, Authority, Names, Signer, Upstream
+from upstream import INDEX, Authority, Names, Proxy, Signer, Upstream
 
 MIB = 1 << 20
 
@@ -289,6 +289,26 @@ def test_limits(up, reg):
         assert len(reg.get(blob(d)).content) == 4 * MIB
         assert time.monotonic() - start >= 0.19
         up.mend()
+
+
+def test_proxy(up):
+    d = up.blob("a", b"x" * 1000)
+    tls = Upstream(tls=True)
+    e = tls.blob("a", b"y" * 1000)
+    p = Proxy(login="alice:secret")
+    at = p.url.replace("://", "://alice:secret@")
+    ways = {"http": at, "https": at}
+    r = requests.get(up.url + blob(d), proxies=ways)
+    assert r.content == b"x" * 1000
+    r = requests.get(tls.url + blob(e), proxies=ways,
+                     verify=Authority.one().ca)
+    assert r.content == b"y" * 1000
+    assert requests.get(up.url + blob(d), proxies={
+        "http": p.url}).status_code == 407
+    assert p.asked == [up.url + blob(d), "127.0.0.1:%d" % tls.port,
+                       up.url + blob(d)]
+    p.stop()
+    tls.stop()
 
 
 def test_names():
