@@ -6,6 +6,7 @@ any way.  Standard library only; certificates are made by openssl.
 
 import array
 import atexit
+import base64
 import fcntl
 import os
 import random
@@ -488,6 +489,93 @@ class Listener:
             listening.shutdown(socket.SHUT_RDWR)
             listening.close()
         self.drop()
+
+
+# ---- proxies
+
+class Proxy:
+    """
+    An HTTP proxy for the way out: CONNECT, and http:// in the request line.
+    table: "host:port" to the (address, port) that is meant by it; login:
+    "user:password" that it asks for; refuse: a status for everything.
+    """
+
+    rate_total, keepalive, deaf = None, None, False
+
+    def __init__(self, login=None, refuse=None, tls=False, table=None):
+        self.login, self.refuse = login, refuse
+        self.table = table or {}
+        self.requests = []
+        self.listener = Listener(self, "proxy", self._handle, tls)
+        self.port = self.listener.port
+
+    @property
+    def url(self):
+        return "%s://127.0.0.1:%d" % (
+            "https" if self.listener.context else "http", self.port)
+
+    @property
+    def asked(self):
+        """The targets, in order: host:port of CONNECT, or URLs."""
+        return [r.target for r in self.requests]
+
+    def counted(self, req, n):
+        pass
+
+    def stop(self):
+        self.listener.stop()
+
+    def _handle(self, req):
+        self.requests.append(req)
+        status = self.refuse
+        word = req.headers.get("proxy-authorization", "")
+        if self.login and word != "Basic " + base64.b64encode(
+                self.login.encode()).decode():
+            status = 407
+        if status:
+            return req.conn.answer(req, Plan(), status, [
+                ("Proxy-Authenticate", 'Basic realm="proxy"')])
+        where = req.target
+        if req.method != "CONNECT":
+            where = urllib.parse.urlsplit(req.target).netloc
+        host, _, port = where.rpartition(":")
+        there = socket.create_connection(
+            self.table.get(where, (host.strip("[]"), int(port))), 10)
+        here = req.conn.sock
+        if req.method == "CONNECT":
+            here.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        else:
+            path = req.target.split(where, 1)[1] or "/"
+            head = ["%s %s HTTP/1.1" % (req.method, path)]
+            head += ["%s: %s" % (k, v) for k, v in req.headers.items()
+                     if k not in ("proxy-authorization", "connection")]
+            there.sendall("\r\n".join(
+                head + ["Connection: close", "", ""]).encode("latin-1"))
+        there.settimeout(None)
+        there.sendall(req.conn.buf)
+        back = threading.Thread(target=_relay, args=(there, here),
+                                daemon=True)
+        back.start()
+        _relay(here, there)
+        back.join()
+        there.close()
+        raise Gone
+
+
+def _relay(source, to):
+    try:
+        while True:
+            data = source.recv(1 << 16)
+            if not data:
+                break
+            to.sendall(data)
+    except OSError:
+        pass
+    for sock in (source, to):
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
 
 # ---- names
