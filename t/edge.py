@@ -1,5 +1,7 @@
 """An edge for a test: an nginx with oci_pass, and what its answers say."""
 
+import re
+
 import requests
 
 from oci import header
@@ -8,6 +10,8 @@ from oci import header
 HTTP = """add_header X-Cache $oci_cache_status always;
     add_header X-Upstream-Bytes $oci_upstream_bytes always;
 """
+
+METRICS = "location = /metrics { oci_metrics; }"
 
 V2 = "location /v2/ { oci main; oci_methods %s; %s %s }"
 
@@ -36,6 +40,14 @@ def fresh(n, method, path, **kw):
     with requests.Session() as s:
         s.trust_env = False
         return s.request(method, n.url + path, headers=headers, **kw)
+
+
+def metric(n, name):
+    """The sum of what it is for every label; at /metrics, see METRICS."""
+    text = fresh(n, "GET", "/metrics").text
+    values = re.findall(r"^%s(?:\{[^}]*\})? ([0-9.e+]+)$" % name, text, re.M)
+    assert values, text
+    return sum(float(v) for v in values)
 
 
 def by_workers(n, method, path, rounds=40, **kw):
