@@ -15,7 +15,7 @@
 #   make test-debug   over an nginx built for debugging, with sanitizers
 #   make build-newest, test-newest    over the newest nginx of Debian's archive
 #
-# Knobs: NGINX= NGINX_SRC= PORT= STORE= TOOLS= SECONDS_EACH= QUICK= T=
+# Knobs: NGINX= NGINX_SRC= PORT= STORE= TOOLS= SECONDS_EACH= QUICK= T= ZOT=
 
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
@@ -26,7 +26,7 @@ SECONDS_EACH ?= 60
 PYTHON = /usr/bin/python3
 CLANG ?= clang
 
-export NGINX_SRC PORT STORE LISTEN TOOLS SANITIZE SECONDS_EACH QUICK
+export NGINX_SRC PORT STORE LISTEN TOOLS SANITIZE SECONDS_EACH QUICK ZOT
 
 # nginx itself takes NGINX in its environment for a list of sockets: whatever
 # starts one gets OCI_NGINX instead.
@@ -134,8 +134,12 @@ check:
 pytest: build
 	@$(CLEAN_ENV) $(PYTHON) -m pytest t $(T)
 
-conformance interop bench soak mutants: build
+conformance interop soak mutants: build
 	@$(CLEAN_ENV) t/$@/run
+
+bench: build
+	@.ci/install.sh bench
+	@$(CLEAN_ENV) t/bench/run
 
 test:
 	@.ci/install.sh test

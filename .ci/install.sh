@@ -123,7 +123,7 @@ want_one() {
 
     bench)
         want_one pytest
-        want wrk apache2-utils nghttp2-client
+        want_one tools
         ;;
 
     test)

@@ -44,12 +44,12 @@ class Push:
         got["peak"] = peak(pids)
         return got
 
-    def to_us(self, chunk, tls=False):
-        with Anon(self.ours.pid) as a:
-            got = self.measured(self.ours.port("tls" if tls else "main"),
-                                self.ours.pids(), chunk, tls)
+    def to_us(self, server, chunk, tls=False):
+        with Anon(server.pid) as a:
+            got = self.measured(server.port("tls" if tls else "main"),
+                                server.pids(), chunk, tls)
         self.anon.append(a.peak - a.idle)
-        servers.forget(self.ours, NAME)
+        servers.forget(server, NAME)
         return got
 
     def to_peer(self, peer, chunk, tls=False):
@@ -68,33 +68,27 @@ class Push:
 
 
 def measure(report, ours, durable, peers, quick):
-    """ours: a store that is not durable."""
+    """ours: a store that is not durable, for the limit is not either."""
     total = (128 if quick else 1024) * servers.MIB
     known = programs.push(ours.port(), NAME, total)["digest"][7:]
     servers.forget(ours, NAME)
     push = Push(ours, total, known)
-    variants = {"limit": push.limit, "put": lambda: push.to_us(0),
-                "patch": lambda: push.to_us(CHUNK)}
+    variants = {"limit": push.limit,
+                "put": lambda: push.to_us(ours, 0),
+                "patch": lambda: push.to_us(ours, CHUNK)}
     sink = None
-    these = {} if quick else peers.get()
-    for name, p in these.items():
-        for kind, chunk in (("put", 0), ("patch", CHUNK)):
-            variants[name + " " + kind] = (
-                lambda p=p, chunk=chunk: push.to_peer(p, chunk))
     try:
         if not quick:
             sink = Sink(ours.store, "hash")
             variants["sink"] = lambda: push.receive(sink)
-        rounds = interleave("push", 3 if quick else 7, variants,
-                            rare=[n for n in variants if " " in n], every=2)
+        rounds = interleave("push", 3 if quick else 7, variants)
     finally:
         if sink is not None:
             sink.stop()
     rows(report, rounds, total, push.anon)
-    for name in these:
-        against(report, rounds, total, name)
     if not quick:
-        over_tls(report, push, peers)
+        for tls in (False, True):
+            beside_peers(report, push, durable, peers, tls)
     small(report, ours, durable, peers, quick)
 
 
@@ -132,32 +126,31 @@ def rows(report, rounds, total, anon):
                rounds=[a / 1024 for a in anon])
 
 
-def against(report, rounds, total, peer, tls=""):
-    """The medians, beside another registry's.  It has synced its file."""
-    gib = total / (1024 * servers.MIB)
-    for name, word in WORDS.items():
-        pairs = [{"ours": figures(r[name], gib),
-                  peer: figures(r[peer + " " + name], gib)}
-                 for r in rounds if peer + " " + name in r]
-        report.versus(pairs, "push of %s, %s%s" % (size(total), word, tls),
-                      "s/GiB", peer, peer)
-
-
-def figures(got, gib):
-    return {"rate": got["seconds"] / gib, "cost": got["cpu"] / gib,
-            "peak": got["peak"]}
-
-
-def over_tls(report, push, peers):
+def beside_peers(report, push, durable, peers, tls):
+    """Other registries sync the file before they answer, and so do we."""
     variants = {}
     for kind, chunk in (("put", 0), ("patch", CHUNK)):
-        variants[kind] = lambda chunk=chunk: push.to_us(chunk, True)
-        for name, p in peers.get(True).items():
+        variants["ours " + kind] = (
+            lambda chunk=chunk: push.to_us(durable, chunk, tls))
+        for name, p in peers.get(tls).items():
             variants[name + " " + kind] = (
-                lambda p=p, chunk=chunk: push.to_peer(p, chunk, True))
-    rounds = interleave("push, HTTPS", 3, variants)
-    for name in peers.get(True):
-        against(report, rounds, push.total, name, ", HTTPS")
+                lambda p=p, chunk=chunk: push.to_peer(p, chunk, tls))
+    word = ", HTTPS" if tls else ""
+    rounds = interleave("push to registries" + word, 5, variants)
+    gib = push.total / (1024 * servers.MIB)
+    for kind in WORDS:
+        for name in peers.get(tls):
+            cells = {}
+            for key, cell in (("seconds", "rate"), ("cpu", "cost")):
+                mine = best(rounds, "ours " + kind, key, gib)
+                his = best(rounds, name + " " + kind, key, gib)
+                cells[cell] = Cell(mine, his, mine / his)
+            mine = max(column(rounds, "ours " + kind, "peak"))
+            his = max(column(rounds, name + " " + kind, "peak"))
+            cells["peak"] = Cell(mine, his, mine / his)
+            report.add("push of %s, %s, durable%s, best round"
+                       % (size(push.total), WORDS[kind], word), "s/GiB",
+                       name, cells, rounds=rounds)
 
 
 def small(report, ours, durable, peers, quick):
