@@ -105,7 +105,7 @@ ngx_http_oci_get_ctx(ngx_http_request_t *r)
         return NULL;
     }
 
-    (void) ngx_http_oci_find(r, ctx);
+    ctx->operation = ngx_http_oci_find(r, ctx);
 
     ngx_http_set_ctx(r, ctx, ngx_http_oci_module);
 
@@ -175,25 +175,39 @@ ngx_http_oci_parse(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 }
 
 
-/*
- * Finds the operation, and what Allow would say: the methods of the endpoint
- * that the location lets through.
- */
-
 static const ngx_http_oci_operation_t *
 ngx_http_oci_find(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
     ngx_uint_t                       i, method;
+    const ngx_http_oci_operation_t  *op;
+
+    method = (r->method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : r->method;
+
+    for (i = 0; i < NGX_HTTP_OCI_OPERATIONS; i++) {
+        op = &ngx_http_oci_operations[i];
+
+        if (op->endpoint == ctx->route.endpoint && op->method == method) {
+            ctx->op = op->op;
+            return op;
+        }
+    }
+
+    ctx->op = NGX_HTTP_OCI_OP_NONE;
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_http_oci_allow(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
+{
+    ngx_uint_t                       i, allow;
     ngx_http_oci_loc_conf_t         *olcf;
-    const ngx_http_oci_operation_t  *op, *found;
+    const ngx_http_oci_operation_t  *op;
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
-    found = NULL;
-    method = (r->method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : r->method;
-
-    ctx->allow = 0;
-    ctx->op = NGX_HTTP_OCI_OP_NONE;
+    allow = 0;
 
     for (i = 0; i < NGX_HTTP_OCI_OPERATIONS; i++) {
         op = &ngx_http_oci_operations[i];
@@ -203,20 +217,15 @@ ngx_http_oci_find(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         }
 
         if (op->right == 0 || (olcf->methods & op->right)) {
-            ctx->allow |= op->method;
+            allow |= op->method;
 
             if (op->method == NGX_HTTP_GET) {
-                ctx->allow |= NGX_HTTP_HEAD;
+                allow |= NGX_HTTP_HEAD;
             }
-        }
-
-        if (op->method == method) {
-            found = op;
-            ctx->op = op->op;
         }
     }
 
-    return found;
+    return allow;
 }
 
 
@@ -254,7 +263,7 @@ ngx_http_oci_handler(ngx_http_request_t *r)
 
     /* the one gate: before anything of the operation itself is looked at */
 
-    op = ngx_http_oci_find(r, ctx);
+    op = ctx->operation;
 
     if (op == NULL || (op->right && !(olcf->methods & op->right))) {
         return ngx_http_oci_send_error(r, OCI_ERR_UNSUPPORTED, 0,

@@ -142,7 +142,7 @@ typedef struct {
     oci_route_t             route;
     oci_error_t             route_error;
     ngx_http_oci_op_e       op;
-    ngx_uint_t              allow;          /* NGX_HTTP_GET, ... here */
+    const void             *operation;      /* of handler, NULL: none */
 
     oci_repo_t              repo;
     ngx_str_t               media_type;     /* of what was answered */
@@ -173,6 +173,12 @@ typedef struct {
  * is no memory.  Fit for every phase, also the log phase.
  */
 ngx_http_oci_ctx_t *ngx_http_oci_get_ctx(ngx_http_request_t *r);
+
+/*
+ * What Allow says: NGX_HTTP_GET and so on, the methods of the endpoint that
+ * the location lets through.
+ */
+ngx_uint_t ngx_http_oci_allow(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx);
 
 /* the location's content handler */
 ngx_int_t ngx_http_oci_handler(ngx_http_request_t *r);

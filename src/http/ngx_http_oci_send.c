@@ -419,8 +419,8 @@ static ngx_int_t
 ngx_http_oci_add_allow(ngx_http_request_t *r)
 {
     u_char              *p;
-    ngx_uint_t           i;
     ngx_str_t            value;
+    ngx_uint_t           i, allow;
     ngx_http_oci_ctx_t  *ctx;
 
     static struct {
@@ -436,6 +436,7 @@ ngx_http_oci_add_allow(ngx_http_request_t *r)
     };
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    allow = ngx_http_oci_allow(r, ctx);
 
     value.data = ngx_pnalloc(r->pool,
                              sizeof("GET, HEAD, POST, PUT, PATCH, DELETE"));
@@ -446,7 +447,7 @@ ngx_http_oci_add_allow(ngx_http_request_t *r)
     p = value.data;
 
     for (i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (ctx->allow & methods[i].method) {
+        if (allow & methods[i].method) {
             p = ngx_sprintf(p, "%s%s", p == value.data ? "" : ", ",
                             methods[i].name);
         }

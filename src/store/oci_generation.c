@@ -31,7 +31,7 @@ static int oci_generation_file(const char *path);
 static int oci_generation_try(const char *path);
 static void oci_generation_clean(const oci_store_t *s, const char *path);
 static int oci_generation_boot(const char *name);
-static size_t oci_generation_index(const oci_repo_t *r);
+static size_t oci_generation_index(uint64_t hash);
 
 
 int
@@ -83,11 +83,18 @@ oci_generation_unmap(oci_store_t *s)
 uint64_t
 oci_generation_read(const oci_store_t *s, const oci_repo_t *r)
 {
+    return oci_generation_read_at(s, oci_repo_hash(r));
+}
+
+
+uint64_t
+oci_generation_read_at(const oci_store_t *s, uint64_t hash)
+{
     if (s->counters == NULL) {
         return 0;
     }
 
-    return __atomic_load_n(&s->counters[oci_generation_index(r)],
+    return __atomic_load_n(&s->counters[oci_generation_index(hash)],
                            __ATOMIC_ACQUIRE);
 }
 
@@ -95,12 +102,15 @@ oci_generation_read(const oci_store_t *s, const oci_repo_t *r)
 void
 oci_generation_raise(const oci_store_t *s, const oci_repo_t *r)
 {
+    size_t  i;
+
     if (s->counters == NULL) {
         return;
     }
 
-    (void) __atomic_fetch_add(&s->counters[oci_generation_index(r)], 1,
-                              __ATOMIC_SEQ_CST);
+    i = oci_generation_index(oci_repo_hash(r));
+
+    (void) __atomic_fetch_add(&s->counters[i], 1, __ATOMIC_SEQ_CST);
 }
 
 
@@ -277,27 +287,12 @@ oci_generation_boot(const char *name)
 }
 
 
-/* FNV-1a over the namespace, a NUL, and the name */
+/* which counter: every process on the store must find the same */
 
 static size_t
-oci_generation_index(const oci_repo_t *r)
+oci_generation_index(uint64_t hash)
 {
-    size_t    i;
-    uint64_t  h;
-
-    h = 0xcbf29ce484222325ULL;
-
-    for (i = 0; i < r->ns.len; i++) {
-        h = (h ^ r->ns.data[i]) * 0x100000001b3ULL;
-    }
-
-    h *= 0x100000001b3ULL;
-
-    for (i = 0; i < r->name.len; i++) {
-        h = (h ^ r->name.data[i]) * 0x100000001b3ULL;
-    }
-
     /* the low bits of FNV alone are its weakest */
 
-    return (size_t) ((h ^ (h >> 32)) % OCI_GENERATION_COUNTERS);
+    return (size_t) ((hash ^ (hash >> 32)) % OCI_GENERATION_COUNTERS);
 }

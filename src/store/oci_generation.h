@@ -27,8 +27,9 @@
 int oci_generation_map(oci_store_t *s);
 void oci_generation_unmap(oci_store_t *s);
 
-/* neither blocks; fit for the event loop */
+/* none blocks: fit for the event loop; hash is oci_repo_hash() of r */
 uint64_t oci_generation_read(const oci_store_t *s, const oci_repo_t *r);
+uint64_t oci_generation_read_at(const oci_store_t *s, uint64_t hash);
 void oci_generation_raise(const oci_store_t *s, const oci_repo_t *r);
 
 /*

@@ -172,6 +172,30 @@ oci_store_close(oci_store_t *s)
 }
 
 
+/* FNV-1a over the namespace, a NUL, and the name */
+
+uint64_t
+oci_repo_hash(const oci_repo_t *r)
+{
+    size_t    i;
+    uint64_t  h;
+
+    h = 0xcbf29ce484222325ULL;
+
+    for (i = 0; i < r->ns.len; i++) {
+        h = (h ^ r->ns.data[i]) * 0x100000001b3ULL;
+    }
+
+    h *= 0x100000001b3ULL;
+
+    for (i = 0; i < r->name.len; i++) {
+        h = (h ^ r->name.data[i]) * 0x100000001b3ULL;
+    }
+
+    return h;
+}
+
+
 void
 oci_stamp_set(oci_stamp_t *stamp, const struct stat *st)
 {

@@ -42,6 +42,10 @@ typedef struct {
 } oci_repo_t;
 
 
+/* of namespace and name, spread over all 64 bits */
+uint64_t oci_repo_hash(const oci_repo_t *r);
+
+
 /*
  * What a file was when it was read: one that has the same stamp later is the
  * same file, unchanged.

@@ -27,8 +27,10 @@ typedef struct {
 } ngx_http_oci_cache_blob_t;
 
 
+
 static void ngx_http_oci_cache_digest_key(ngx_http_oci_zone_key_t *key,
-    ngx_uint_t kind, const oci_repo_t *r, const oci_digest_t *d);
+    ngx_uint_t kind, const ngx_http_oci_cache_ask_t *ask,
+    const oci_digest_t *d);
 static void ngx_http_oci_cache_tag_key(ngx_http_oci_zone_key_t *key,
     const ngx_http_oci_cache_ask_t *ask, const oci_str_t *tag);
 static ngx_http_oci_cache_e ngx_http_oci_cache_fresh(
@@ -49,7 +51,8 @@ ngx_http_oci_cache_ask(ngx_http_oci_cache_ask_t *ask, ngx_http_oci_zone_t *z,
 {
     ask->zone = z;
     ask->repo = r;
-    ask->generation = oci_generation_read(s, r);
+    ask->hash = oci_repo_hash(r);
+    ask->generation = oci_generation_read_at(s, ask->hash);
     ask->valid = (ngx_msec_t) valid * 1000;
     ask->valid_missing = (ngx_msec_t) valid_missing * 1000;
     ask->edge = 0;
@@ -58,7 +61,7 @@ ngx_http_oci_cache_ask(ngx_http_oci_cache_ask_t *ask, ngx_http_oci_zone_t *z,
 
 static void
 ngx_http_oci_cache_digest_key(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
-    const oci_repo_t *r, const oci_digest_t *d)
+    const ngx_http_oci_cache_ask_t *ask, const oci_digest_t *d)
 {
     u_char     buf[1 + OCI_HEX_MAX];
     oci_str_t  s;
@@ -69,7 +72,7 @@ ngx_http_oci_cache_digest_key(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
     s.data = buf;
     s.len = 1 + d->hex_len;
 
-    ngx_http_oci_zone_key(key, kind, r, &s, NULL);
+    ngx_http_oci_zone_key_of(key, kind, ask->repo, ask->hash, &s, NULL);
 }
 
 
@@ -77,9 +80,9 @@ static void
 ngx_http_oci_cache_tag_key(ngx_http_oci_zone_key_t *key,
     const ngx_http_oci_cache_ask_t *ask, const oci_str_t *tag)
 {
-    ngx_http_oci_zone_key(key, ask->edge ? NGX_HTTP_OCI_ZONE_EDGE_TAG
-                                         : NGX_HTTP_OCI_ZONE_TAG,
-                          ask->repo, tag, NULL);
+    ngx_http_oci_zone_key_of(key, ask->edge ? NGX_HTTP_OCI_ZONE_EDGE_TAG
+                                            : NGX_HTTP_OCI_ZONE_TAG,
+                             ask->repo, ask->hash, tag, NULL);
 }
 
 
@@ -167,7 +170,7 @@ ngx_http_oci_cache_manifest(const ngx_http_oci_cache_ask_t *ask,
 
     if (d != NULL) {
         ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_MANIFEST,
-                                      ask->repo, d);
+                                      ask, d);
     } else {
         ngx_http_oci_cache_tag_key(&key, ask, tag);
     }
@@ -193,7 +196,7 @@ ngx_http_oci_cache_manifest(const ngx_http_oci_cache_ask_t *ask,
                    sizeof(oci_digest_t));
 
         ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_MANIFEST,
-                                      ask->repo, &rec->digest);
+                                      ask, &rec->digest);
 
         e = ngx_http_oci_zone_find(ask->zone, &key);
 
@@ -244,7 +247,7 @@ ngx_http_oci_cache_put_manifest(const ngx_http_oci_cache_ask_t *ask,
 
     if (rec != NULL || d != NULL) {
         ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_MANIFEST,
-                                      ask->repo, rec ? &rec->digest : d);
+                                      ask, rec ? &rec->digest : d);
     }
 
     if (rec == NULL) {
@@ -300,7 +303,7 @@ ngx_http_oci_cache_blob(const ngx_http_oci_cache_ask_t *ask,
     ngx_http_oci_cache_blob_t    b;
     ngx_http_oci_zone_entry_t   *e;
 
-    ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_BLOB, ask->repo, d);
+    ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_BLOB, ask, d);
 
     ngx_http_oci_zone_lock(ask->zone);
 
@@ -335,7 +338,7 @@ ngx_http_oci_cache_put_blob(const ngx_http_oci_cache_ask_t *ask,
 
     z = ask->zone;
 
-    ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_BLOB, ask->repo, d);
+    ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_BLOB, ask, d);
 
     ngx_http_oci_zone_lock(z);
     ngx_http_oci_zone_change(z);
@@ -456,7 +459,7 @@ ngx_http_oci_cache_confirm_manifest(const ngx_http_oci_cache_ask_t *ask,
 
     if (d != NULL) {
         ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_MANIFEST,
-                                      ask->repo, d);
+                                      ask, d);
     } else {
         ngx_http_oci_cache_tag_key(&key, ask, tag);
     }
@@ -471,7 +474,7 @@ ngx_http_oci_cache_confirm_blob(const ngx_http_oci_cache_ask_t *ask,
 {
     ngx_http_oci_zone_key_t  key;
 
-    ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_BLOB, ask->repo, d);
+    ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_BLOB, ask, d);
     ngx_http_oci_cache_confirm(ask, &key);
 }
 

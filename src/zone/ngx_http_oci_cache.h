@@ -36,6 +36,7 @@ typedef enum {
 typedef struct {
     ngx_http_oci_zone_t    *zone;
     const oci_repo_t       *repo;
+    uint64_t                hash;           /* of repo */
     uint64_t                generation;     /* now; for a put: from before
                                                the disk was read */
     ngx_msec_t              valid;          /* ms that an entry is trusted */

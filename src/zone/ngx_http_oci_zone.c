@@ -251,8 +251,18 @@ void
 ngx_http_oci_zone_key(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
     const oci_repo_t *r, const oci_str_t *first, const oci_str_t *second)
 {
-    size_t   len;
-    u_char  *p;
+    ngx_http_oci_zone_key_of(key, kind, r, oci_repo_hash(r), first, second);
+}
+
+
+void
+ngx_http_oci_zone_key_of(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
+    const oci_repo_t *r, uint64_t hash, const oci_str_t *first,
+    const oci_str_t *second)
+{
+    size_t     len;
+    u_char    *p, *rest;
+    uint64_t   digits;
 
     len = 4 + r->ns.len + r->name.len + (first ? first->len : 0)
           + (second ? second->len : 0);
@@ -274,6 +284,8 @@ ngx_http_oci_zone_key(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
     p = ngx_cpymem(p, r->name.data, r->name.len);
     *p++ = '\0';
 
+    rest = p;
+
     if (first) {
         p = ngx_cpymem(p, first->data, first->len);
     }
@@ -284,7 +296,21 @@ ngx_http_oci_zone_key(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
     }
 
     key->len = (uint32_t) (p - key->data);
-    key->hash = ngx_murmur_hash2(key->data, key->len);
+
+    if ((kind == NGX_HTTP_OCI_ZONE_MANIFEST || kind == NGX_HTTP_OCI_ZONE_BLOB)
+        && p - rest > (ptrdiff_t) sizeof(uint64_t))
+    {
+        /* some digits of a digest are as good as a hash of it */
+
+        ngx_memcpy(&digits, rest + 1, sizeof(uint64_t));
+        hash ^= digits * 0x9e3779b97f4a7c15ULL;
+
+    } else if (p > rest) {
+        hash ^= (uint64_t) ngx_murmur_hash2(rest, p - rest)
+                * 0x9e3779b97f4a7c15ULL;
+    }
+
+    key->hash = (uint32_t) (hash >> 32) ^ (uint32_t) kind;
 }
 
 

@@ -152,6 +152,11 @@ ngx_int_t ngx_http_oci_zone_init(ngx_http_oci_zone_t *z,
 void ngx_http_oci_zone_key(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
     const oci_repo_t *r, const oci_str_t *first, const oci_str_t *second);
 
+/* the same where oci_repo_hash() of r is known */
+void ngx_http_oci_zone_key_of(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
+    const oci_repo_t *r, uint64_t hash, const oci_str_t *first,
+    const oci_str_t *second);
+
 /* an empty zone on return from lock where a dead worker left it half done */
 void ngx_http_oci_zone_lock(ngx_http_oci_zone_t *z);
 void ngx_http_oci_zone_unlock(ngx_http_oci_zone_t *z);
