@@ -10,6 +10,8 @@
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_task.h"
 
+#include "ngx_http_oci_tagset.h"
+
 #include "oci_blob.h"
 #include "oci_lock.h"
 #include "oci_manifest_store.h"
@@ -17,6 +19,7 @@
 
 
 typedef struct {
+    ngx_http_oci_zone_t   *zone;
     const oci_store_t     *store;
     const oci_repo_t      *repo;
     const oci_route_t     *route;
@@ -64,6 +67,7 @@ ngx_http_oci_delete_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    del->zone = &olcf->store->cache;
     del->store = &olcf->store->store;
     del->repo = &ctx->repo;
     del->route = &ctx->route;
@@ -88,16 +92,33 @@ ngx_http_oci_delete_work(void *data)
 {
     ngx_http_oci_delete_t  *del = data;
 
-    if (del->route->endpoint == OCI_ENDPOINT_BLOB) {
-        return ngx_http_oci_delete_blob(del);
-    }
+    int               rc;
+    const oci_str_t  *tag;
 
-    if (del->route->is_digest) {
+    oci_generation_span_start();
+
+    if (del->route->endpoint == OCI_ENDPOINT_BLOB) {
+        rc = ngx_http_oci_delete_blob(del);
+        tag = NULL;
+
+    } else if (del->route->is_digest) {
+
+        /* with it go tags whose names are not known here */
+
         return oci_manifest_delete(del->store, del->repo,
                                    &del->route->digest);
+
+    } else {
+        tag = &del->route->reference;
+        rc = oci_tag_delete(del->store, del->repo, tag);
     }
 
-    return oci_tag_delete(del->store, del->repo, &del->route->reference);
+    if (rc == OCI_OK) {
+        ngx_http_oci_tagset_update(del->zone, del->store, del->repo, tag,
+                                   tag ? 1 : 0, 1);
+    }
+
+    return rc;
 }
 
 

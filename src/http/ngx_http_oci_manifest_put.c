@@ -11,6 +11,8 @@
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_task.h"
 
+#include "ngx_http_oci_tagset.h"
+
 #include "oci_manifest_store.h"
 
 
@@ -19,6 +21,7 @@
 
 
 typedef struct {
+    ngx_http_oci_zone_t    *zone;
     const oci_store_t      *store;
     const oci_repo_t       *repo;
     unsigned                by_digest:1;
@@ -98,6 +101,7 @@ ngx_http_oci_manifest_put_handler(ngx_http_request_t *r,
 
     cln->handler = ngx_http_oci_manifest_put_cleanup;
 
+    put->zone = &olcf->store->cache;
     put->store = &olcf->store->store;
     put->repo = &ctx->repo;
     put->sparse = olcf->sparse ? 1 : 0;
@@ -303,9 +307,16 @@ ngx_http_oci_manifest_put_work(void *data)
     put->media_type.data = put->media_type_buf;
     ngx_memcpy(put->media_type_buf, m.media_type.data, put->media_type.len);
 
+    oci_generation_span_start();
+
     rc = oci_manifest_put(put->store, put->repo, &m, &put->digest, put->data,
                           put->len, put->tags, put->ntags, put->sparse,
                           &put->missing);
+
+    if (rc == OCI_OK) {
+        ngx_http_oci_tagset_update(put->zone, put->store, put->repo,
+                                   put->tags, put->ntags, 0);
+    }
 
     oci_manifest_free(&m);
 

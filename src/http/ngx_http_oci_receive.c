@@ -11,6 +11,8 @@
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_task.h"
 
+#include "ngx_http_oci_tagset.h"
+
 
 /* a slow client's bytes reach the session at least this often */
 
@@ -387,7 +389,14 @@ ngx_http_oci_receive_finish_work(void *data)
     }
 
     if (u->put && !u->stay) {
+        oci_generation_span_start();
+
         rc = oci_upload_commit(&u->session, u->repo, &u->digest);
+
+        if (rc == OCI_OK) {
+            ngx_http_oci_tagset_update(u->zone, u->store, u->repo, NULL, 0,
+                                       0);
+        }
 
         u->finished = (rc == OCI_OK);
         u->spoilt = (rc == OCI_MISMATCH);

@@ -11,6 +11,8 @@
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_task.h"
 
+#include "ngx_http_oci_tagset.h"
+
 #include "oci_blob.h"
 
 
@@ -328,11 +330,15 @@ ngx_http_oci_upload_start_work(void *data)
     oci_file_t  f;
 
     if (u->mount) {
+        oci_generation_span_start();
+
         rc = u->from.name.len
              ? oci_blob_mount(u->store, &u->from, u->repo, &u->digest)
              : oci_blob_mount_any(u->store, u->repo, &u->digest);
 
         if (rc == OCI_OK) {
+            ngx_http_oci_tagset_update(u->zone, u->store, u->repo, NULL, 0,
+                                       0);
             u->linked = 1;
             u->mounted = 1;
             return rc;

@@ -27,11 +27,23 @@
 #define OCI_GENERATION_TRIES  8
 
 
+typedef struct {
+    volatile uint64_t   *counter;       /* NULL: none was raised */
+    uint64_t             first;
+    uint64_t             last;
+    uint64_t             count;
+    unsigned             mixed:1;
+} oci_generation_raised_t;
+
+
 static int oci_generation_file(const char *path);
 static int oci_generation_try(const char *path);
 static void oci_generation_clean(const oci_store_t *s, const char *path);
 static int oci_generation_boot(const char *name);
 static size_t oci_generation_index(uint64_t hash);
+
+
+static _Thread_local oci_generation_raised_t  oci_generation_raised;
 
 
 int
@@ -102,15 +114,65 @@ oci_generation_read_at(const oci_store_t *s, uint64_t hash)
 void
 oci_generation_raise(const oci_store_t *s, const oci_repo_t *r)
 {
-    size_t  i;
+    uint64_t                  value;
+    volatile uint64_t        *counter;
+    oci_generation_raised_t  *raised;
 
     if (s->counters == NULL) {
         return;
     }
 
+    counter = &s->counters[oci_generation_index(oci_repo_hash(r))];
+
+    value = __atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST);
+
+    raised = &oci_generation_raised;
+
+    if (raised->counter == NULL) {
+        raised->counter = counter;
+        raised->first = value;
+
+    } else if (raised->counter != counter) {
+        raised->mixed = 1;
+    }
+
+    raised->last = value;
+    raised->count++;
+}
+
+
+void
+oci_generation_span_start(void)
+{
+    memset(&oci_generation_raised, 0, sizeof(oci_generation_raised_t));
+}
+
+
+int
+oci_generation_span(const oci_store_t *s, const oci_repo_t *r,
+    oci_generation_span_t *span)
+{
+    size_t                    i;
+    oci_generation_raised_t  *raised;
+
+    raised = &oci_generation_raised;
+
     i = oci_generation_index(oci_repo_hash(r));
 
-    (void) __atomic_fetch_add(&s->counters[i], 1, __ATOMIC_SEQ_CST);
+    if (raised->count == 0 || raised->mixed
+        || raised->counter != &s->counters[i])
+    {
+        return 0;
+    }
+
+    if (raised->last - raised->first + 1 != raised->count) {
+        return 0;
+    }
+
+    span->before = raised->first - 1;
+    span->after = raised->last;
+
+    return 1;
 }
 
 

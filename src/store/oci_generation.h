@@ -32,6 +32,26 @@ uint64_t oci_generation_read(const oci_store_t *s, const oci_repo_t *r);
 uint64_t oci_generation_read_at(const oci_store_t *s, uint64_t hash);
 void oci_generation_raise(const oci_store_t *s, const oci_repo_t *r);
 
+
+/*
+ * What this thread has raised since it said so: before is what the counter
+ * was, after what it came to be.  Whoever kept something under before, and
+ * brings it up to date with what this thread wrote, may keep it under after,
+ * if nobody else has raised the counter in between.
+ */
+
+typedef struct {
+    uint64_t             before;
+    uint64_t             after;
+} oci_generation_span_t;
+
+void oci_generation_span_start(void);
+
+/* 1 if it raised that repository's counter, no other, and did so alone */
+int oci_generation_span(const oci_store_t *s, const oci_repo_t *r,
+    oci_generation_span_t *span);
+
+
 /*
  * 1 if the counters of that boot are mapped by some process: it is this
  * machine's own boot, or another machine that shares the store and is up.

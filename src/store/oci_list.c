@@ -5,6 +5,7 @@
 
 
 #include "oci_list.h"
+#include "oci_taglist.h"
 #include "oci_tree.h"
 #include "oci_path.h"
 #include "oci_names.h"
@@ -25,7 +26,7 @@ typedef struct {
 
 
 static int oci_tags_page(DIR *dir, const char *path, const oci_str_t *last,
-    int64_t n, oci_text_t *text, char *next);
+    oci_tagpage_t *page);
 static int oci_tags_window(DIR *dir, const char *path, const char *after,
     oci_names_t *names);
 static int oci_tags_known(const oci_store_t *s, const oci_repo_t *r);
@@ -38,10 +39,10 @@ int
 oci_list_tags(const oci_store_t *s, const oci_repo_t *r,
     const oci_str_t *last, int64_t n, oci_list_t *list)
 {
-    int          rc;
-    DIR         *dir;
-    char         path[OCI_PATH_MAX];
-    oci_text_t   text;
+    int             rc;
+    DIR            *dir;
+    char            path[OCI_PATH_MAX];
+    oci_tagpage_t   page;
 
     memset(list, 0, sizeof(oci_list_t));
 
@@ -60,26 +61,20 @@ oci_list_tags(const oci_store_t *s, const oci_repo_t *r,
         }
     }
 
-    memset(&text, 0, sizeof(oci_text_t));
-
-    oci_text_lit(&text, "{\"name\":\"");
-    oci_text_add(&text, r->name.data, r->name.len);
-    oci_text_lit(&text, "\",\"tags\":[");
+    oci_tagpage_begin(&page, r, n);
 
     rc = OCI_OK;
 
     if (dir != NULL) {
 
         if (n != 0) {
-            rc = oci_tags_page(dir, path, last, n, &text, list->next);
+            rc = oci_tags_page(dir, path, last, &page);
         }
 
         (void) closedir(dir);
     }
 
-    oci_text_lit(&text, "]}");
-
-    return oci_list_done(list, &text, rc);
+    return oci_tagpage_end(&page, list, rc);
 }
 
 
@@ -137,17 +132,19 @@ oci_list_catalog(const oci_store_t *s, const oci_str_t *ns,
  */
 
 static int
-oci_tags_page(DIR *dir, const char *path, const oci_str_t *last, int64_t n,
-    oci_text_t *text, char *next)
+oci_tags_page(DIR *dir, const char *path, const oci_str_t *last,
+    oci_tagpage_t *page)
 {
     int           rc;
     char          after[OCI_TAG_MAX + 2];
-    size_t        i, len;
-    int64_t       count;
+    size_t        i;
+    int64_t       n;
     unsigned      cut;
     const char   *name;
     oci_names_t   names;
     struct stat   st;
+
+    n = page->n;
 
     /* one byte more than any tag: what is cut off can't change the order */
 
@@ -155,7 +152,6 @@ oci_tags_page(DIR *dir, const char *path, const oci_str_t *last, int64_t n,
 
     oci_names_init(&names, (n < 0 || n >= INT32_MAX) ? OCI_NAMES_ALL
                                                      : (size_t) n + 1);
-    count = 0;
 
     do {
         oci_names_clear(&names);
@@ -174,22 +170,9 @@ oci_tags_page(DIR *dir, const char *path, const oci_str_t *last, int64_t n,
                 continue;
             }
 
-            if (n >= 0 && count == n) {
-                names.bound = NULL;
+            if (oci_tagpage_name(page, name, strlen(name))) {
                 goto done;
             }
-
-            if (count++ != 0) {
-                oci_text_lit(text, ",");
-            }
-
-            len = strlen(name);
-
-            oci_text_lit(text, "\"");
-            oci_text_add(text, name, len);
-            oci_text_lit(text, "\"");
-
-            memcpy(next, name, len + 1);
         }
 
         cut = (names.bound != NULL);
@@ -200,8 +183,6 @@ oci_tags_page(DIR *dir, const char *path, const oci_str_t *last, int64_t n,
         }
 
     } while (rc == OCI_OK && cut);
-
-    next[0] = '\0';
 
 done:
 

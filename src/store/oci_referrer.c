@@ -121,6 +121,26 @@ oci_referrer_remove(const oci_store_t *s, const oci_repo_t *r,
 
 
 int
+oci_referrer_stat(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *subject, oci_stamp_t *stamp)
+{
+    char         path[OCI_PATH_MAX];
+    struct stat  st;
+
+    (void) oci_path_referrers(path, s, r, subject);
+
+    if (stat(path, &st) == -1) {
+        return (errno == ENOENT || errno == ENOTDIR) ? OCI_NOT_FOUND
+                                                 : oci_fail("stat()", path);
+    }
+
+    oci_stamp_set(stamp, &st);
+
+    return OCI_OK;
+}
+
+
+int
 oci_referrer_list(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *subject, const oci_str_t *type, const oci_str_t *last,
     u_char **body, size_t *len, char *next)

@@ -40,5 +40,12 @@ int oci_referrer_list(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *subject, const oci_str_t *type,
     const oci_str_t *last, u_char **body, size_t *len, char *next);
 
+/*
+ * The stamp of the folder of a subject's referrers, by one stat: it changes
+ * with each of them.  OCI_OK, OCI_NOT_FOUND or OCI_ERROR.
+ */
+int oci_referrer_stat(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *subject, oci_stamp_t *stamp);
+
 
 #endif /* _OCI_REFERRER_H_INCLUDED_ */

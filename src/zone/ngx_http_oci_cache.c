@@ -33,15 +33,10 @@ static void ngx_http_oci_cache_digest_key(ngx_http_oci_zone_key_t *key,
     const oci_digest_t *d);
 static void ngx_http_oci_cache_tag_key(ngx_http_oci_zone_key_t *key,
     const ngx_http_oci_cache_ask_t *ask, const oci_str_t *tag);
-static ngx_http_oci_cache_e ngx_http_oci_cache_fresh(
-    const ngx_http_oci_cache_ask_t *ask, ngx_http_oci_zone_entry_t *e,
-    oci_stamp_t *stamp);
 static void ngx_http_oci_cache_body(const ngx_http_oci_zone_entry_t *e,
     u_char *buf, ngx_http_oci_cache_value_t *v);
 static void ngx_http_oci_cache_mark(const ngx_http_oci_cache_ask_t *ask,
     ngx_http_oci_zone_entry_t *e, const ngx_http_oci_cache_value_t *v);
-static void ngx_http_oci_cache_confirm(const ngx_http_oci_cache_ask_t *ask,
-    const ngx_http_oci_zone_key_t *key);
 
 
 void
@@ -86,9 +81,7 @@ ngx_http_oci_cache_tag_key(ngx_http_oci_zone_key_t *key,
 }
 
 
-/* under the lock; e may be NULL */
-
-static ngx_http_oci_cache_e
+ngx_http_oci_cache_e
 ngx_http_oci_cache_fresh(const ngx_http_oci_cache_ask_t *ask,
     ngx_http_oci_zone_entry_t *e, oci_stamp_t *stamp)
 {
@@ -433,7 +426,7 @@ ngx_http_oci_cache_put_answer(const ngx_http_oci_cache_ask_t *ask,
 }
 
 
-static void
+void
 ngx_http_oci_cache_confirm(const ngx_http_oci_cache_ask_t *ask,
     const ngx_http_oci_zone_key_t *key)
 {

@@ -118,4 +118,16 @@ void ngx_http_oci_cache_confirm_answer(const ngx_http_oci_cache_ask_t *ask,
     const oci_str_t *first, const oci_str_t *second);
 
 
+/* For other rooms of the zone: */
+
+/* under the lock: what an entry (may be NULL) is to ask, and its stamp */
+ngx_http_oci_cache_e ngx_http_oci_cache_fresh(
+    const ngx_http_oci_cache_ask_t *ask, ngx_http_oci_zone_entry_t *e,
+    oci_stamp_t *stamp);
+
+/* an expired entry of this key is trusted for a further while */
+void ngx_http_oci_cache_confirm(const ngx_http_oci_cache_ask_t *ask,
+    const ngx_http_oci_zone_key_t *key);
+
+
 #endif /* _NGX_HTTP_OCI_CACHE_H_INCLUDED_ */

@@ -671,6 +671,12 @@ ngx_http_oci_zone_evict(ngx_http_oci_zone_t *z,
         return 0;
     }
 
+    /* a very large one goes in steps */
+
+    if (e->kind == NGX_HTTP_OCI_ZONE_TAGS && ngx_http_oci_tagset_trim(z, e)) {
+        return 1;
+    }
+
     ngx_http_oci_zone_remove(z, e);
 
     sh->evicted++;
