@@ -324,6 +324,7 @@ static ngx_int_t
 ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_blob_get_t *get, int rc)
 {
+    ngx_str_t               location;
     ngx_http_oci_content_t  content;
 
     switch (rc) {
@@ -355,9 +356,16 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     ctx->media_type = content.type;
 
-    /* Ollama's puller looks for a Location on the 200 */
+    /*
+     * Ollama's puller looks for a Location on the 200.  It is the path of
+     * this very request, from the slash before "v2" to the digest's end.
+     */
 
-    if (ngx_http_oci_add_location(r, "blobs", &content.digest) != NGX_OK) {
+    location.data = ctx->route.name.data - (sizeof("/v2/") - 1);
+    location.len = ctx->route.reference.data + ctx->route.reference.len
+                   - location.data;
+
+    if (ngx_http_oci_add_header(r, "Location", &location) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

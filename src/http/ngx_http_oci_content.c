@@ -191,6 +191,7 @@ static ngx_int_t
 ngx_http_oci_content_headers(ngx_http_request_t *r,
     ngx_http_oci_content_t *content, ngx_str_t *etag)
 {
+    ngx_str_t         digest;
     ngx_table_elt_t  *h;
 
     etag->data = ngx_pnalloc(r->pool, OCI_DIGEST_MAX + 2);
@@ -212,7 +213,12 @@ ngx_http_oci_content_headers(ngx_http_request_t *r,
 
     r->headers_out.etag = h;
 
-    if (ngx_http_oci_add_digest(r, &content->digest) != NGX_OK
+    /* the same text without its quotes */
+
+    digest.data = etag->data + 1;
+    digest.len = etag->len - 2;
+
+    if (ngx_http_oci_add_digest_text(r, &content->digest, &digest) != NGX_OK
         || ngx_http_oci_add_header(r, "Accept-Ranges", &ngx_http_oci_bytes)
            != NGX_OK)
     {

@@ -138,11 +138,15 @@ ngx_http_oci_parse(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
         len = uri->len;
 
-        p = memchr(uri->data, '?', len);
-        len = p ? (size_t) (p - uri->data) : len;
+        if (r->args_start) {
+            p = memchr(uri->data, '?', len);
+            len = p ? (size_t) (p - uri->data) : len;
+        }
 
-        p = memchr(uri->data, '#', len);
-        len = p ? (size_t) (p - uri->data) : len;
+        if (r->complex_uri) {
+            p = memchr(uri->data, '#', len);
+            len = p ? (size_t) (p - uri->data) : len;
+        }
 
     } else {
         uri = &r->uri;

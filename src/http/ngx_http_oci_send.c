@@ -51,7 +51,23 @@ ngx_http_oci_push_header(ngx_http_request_t *r, u_char *name, size_t len,
 ngx_int_t
 ngx_http_oci_add_digest(ngx_http_request_t *r, const oci_digest_t *d)
 {
-    ngx_str_t            value;
+    ngx_str_t  text;
+
+    text.data = ngx_pnalloc(r->pool, OCI_DIGEST_MAX);
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.len = oci_digest_text(d, text.data);
+
+    return ngx_http_oci_add_digest_text(r, d, &text);
+}
+
+
+ngx_int_t
+ngx_http_oci_add_digest_text(ngx_http_request_t *r, const oci_digest_t *d,
+    ngx_str_t *text)
+{
     ngx_http_oci_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
@@ -59,14 +75,7 @@ ngx_http_oci_add_digest(ngx_http_request_t *r, const oci_digest_t *d)
     ctx->digest = *d;
     ctx->digested = 1;
 
-    value.data = ngx_pnalloc(r->pool, OCI_DIGEST_MAX);
-    if (value.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    value.len = oci_digest_text(d, value.data);
-
-    return ngx_http_oci_add_header(r, "Docker-Content-Digest", &value);
+    return ngx_http_oci_add_header(r, "Docker-Content-Digest", text);
 }
 
 

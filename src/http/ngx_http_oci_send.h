@@ -29,6 +29,10 @@ ngx_int_t ngx_http_oci_push_header(ngx_http_request_t *r, u_char *name,
 ngx_int_t ngx_http_oci_add_digest(ngx_http_request_t *r,
     const oci_digest_t *d);
 
+/* the same; text is what oci_digest_text() gives, and lives on */
+ngx_int_t ngx_http_oci_add_digest_text(ngx_http_request_t *r,
+    const oci_digest_t *d, ngx_str_t *text);
+
 /* Location: /v2/<name>/<kind>/<digest>, kind "blobs" or "manifests" */
 ngx_int_t ngx_http_oci_add_location(ngx_http_request_t *r, const char *kind,
     const oci_digest_t *d);
