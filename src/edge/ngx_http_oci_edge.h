@@ -31,12 +31,11 @@ typedef struct ngx_http_oci_target_s  ngx_http_oci_target_t;
 typedef struct ngx_http_oci_proxy_s   ngx_http_oci_proxy_t;
 
 
-/* a HOST, HOST:PORT, URL or CIDR of oci_pass_redirect_allow, _realm_allow */
+/* a HOST, HOST:PORT or URL of oci_pass_redirect_allow, _realm_allow */
 
 typedef struct {
-    ngx_str_t                    host;      /* lower case; empty: cidr */
+    ngx_str_t                    host;      /* lower case */
     in_port_t                    port;      /* 0: any */
-    ngx_cidr_t                   cidr;
     unsigned                     plain:1;   /* http:// was written */
 } ngx_http_oci_allow_t;
 
@@ -62,7 +61,8 @@ typedef struct ngx_http_oci_edge_conf_s {
     oci_credentials_t           *credentials;   /* NULL: none */
 
     ngx_array_t                 *redirect_allow;    /* ngx_http_oci_allow_t */
-    ngx_array_t                 *realm_allow;       /* or NULL */
+    ngx_array_t                 *redirect_cidrs;    /* ngx_cidr_t */
+    ngx_array_t                 *realm_allow;       /* ngx_http_oci_allow_t */
 
     ngx_http_oci_proxy_t        *proxy;     /* NULL: none */
 
@@ -70,14 +70,18 @@ typedef struct ngx_http_oci_edge_conf_s {
     ngx_flag_t                   ssl_verify;
     ngx_flag_t                   ssl_server_name;
     ngx_http_complex_value_t    *ssl_name;
+    ngx_uint_t                   ssl_name_fixed;    /* has no variables */
     ngx_str_t                    ssl_trusted_certificate;
     ngx_str_t                    ssl_certificate;
     ngx_str_t                    ssl_certificate_key;
     ngx_str_t                    ssl_ciphers;
     ngx_uint_t                   ssl_protocols;
 
-    ngx_resolver_t              *resolver;
+    ngx_resolver_t              *resolver;  /* NULL: none at all */
     ngx_msec_t                   resolver_timeout;
+    time_t                       resolver_failed;   /* in this worker */
+    ngx_uint_t                   hosts_file;    /* has the name of target or
+                                                   proxy */
 
     /* of the location: requests that no client made need them */
 

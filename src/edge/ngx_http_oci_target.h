@@ -12,6 +12,8 @@
 
 #include "ngx_http_oci_edge.h"
 
+#include "oci_url.h"
+
 
 /*
  * An upstream registry and the repository's name there.  All strings lie in
@@ -57,6 +59,18 @@ struct ngx_http_oci_target_s {
 ngx_int_t ngx_http_oci_target_eval(ngx_http_request_t *r,
     ngx_http_oci_edge_conf_t *conf, ngx_str_t *name,
     ngx_http_oci_target_t **target);
+
+/*
+ * A URL of an upstream as "oci_pass" takes it, into *t, without a
+ * repository.  ssl_name: what oci_pass_ssl_name says, or empty.  NGX_OK;
+ * NGX_DECLINED: no such URL; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_oci_target_parse(ngx_pool_t *pool, void **main_conf,
+    ngx_str_t *text, ngx_str_t *ssl_name, ngx_http_oci_target_t *t);
+
+/* the upstream{} that a URL names, or NULL */
+ngx_http_upstream_srv_conf_t *ngx_http_oci_target_group(void **main_conf,
+    oci_url_t *url);
 
 /* a copy that outlives the request; NULL: no memory */
 ngx_http_oci_target_t *ngx_http_oci_target_copy(ngx_pool_t *pool,

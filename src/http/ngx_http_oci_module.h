@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_oci_compat.h"
+#include "ngx_http_oci_edge.h"
 
 #include "oci_core.h"
 #include "oci_digest.h"
@@ -78,6 +79,7 @@ typedef struct {
 
 typedef struct {
     ngx_array_t             stores;         /* ngx_http_oci_store_t * */
+    ngx_resolver_t         *resolver;       /* the system's, once needed */
 } ngx_http_oci_main_conf_t;
 
 
@@ -98,6 +100,9 @@ typedef struct {
     time_t                      upload_timeout;
     time_t                      valid;      /* s, of what is cached */
     time_t                      valid_missing;
+
+    ngx_http_oci_edge_conf_t   *edge;       /* NULL: no upstream */
+    ngx_http_oci_edge_conf_t    edge_conf;  /* what the directives say */
 } ngx_http_oci_loc_conf_t;
 
 
