@@ -306,9 +306,9 @@ add("rollback-of-a-broken-chunk", "src/http/ngx_http_oci_receive.c",
     "t/test_leave.py::test_in_a_chunk", slow=True)
 
 add("session-of-a-broken-post", "src/http/ngx_http_oci_receive.c",
-    "    if (u->whole) {\n        (void) oci_upload_remove(&u->session);",
+    "    if (u->whole) {\n        u->spoilt = (oci_upload_remove(",
     "    if (u->whole && u->ranged) {\n"
-    "        (void) oci_upload_remove(&u->session);",
+    "        u->spoilt = (oci_upload_remove(",
     "t/test_upload_bad.py::test_vanishes_in_a_single_post", slow=True)
 
 add("bytes-of-a-broken-stream", "src/http/ngx_http_oci_receive.c",
@@ -384,3 +384,94 @@ add("timer-of-a-request-that-ended", "src/http/ngx_http_oci_task.c",
     "    ngx_http_oci_task_t  *t = data;\n\n"
     "    if (t->timer.timer_set && t->running) {",
     "t/test_leave.py::test_before_the_lock_is_free", slow=True)
+
+
+# ---- the zone
+
+add("counter-of-an-entry", "src/zone/ngx_http_oci_cache.c",
+    "    if (e == NULL || e->generation != ask->generation) {\n"
+    "        return NGX_HTTP_OCI_CACHE_MISS;",
+    "    if (e == NULL) {\n        return NGX_HTTP_OCI_CACHE_MISS;",
+    "t/test_zone.py::test_every_worker",
+    "t/test_zone.py::test_second_nginx",
+    "t/test_zone.py::test_across_a_reload")
+
+add("time-of-what-is-missing", "src/zone/ngx_http_oci_cache.c",
+    "(age < ask->valid_missing)",
+    "(age < ask->valid)",
+    "t/test_zone.py::test_missing_for_a_while")
+
+add("time-of-what-is-there", "src/zone/ngx_http_oci_cache.c",
+    "    if (age < ask->valid) {",
+    "    if (age < ask->valid || e->used) {",
+    "t/test_zone.py::test_another_machine")
+
+add("stamp-of-what-is-there", "src/http/ngx_http_oci_manifest.c",
+    "        if (rc != OCI_OK || !oci_stamp_equal(&stamp, &v.stamp)) {",
+    "        if (rc != OCI_OK) {",
+    "t/test_zone.py::test_another_machine")
+
+add("change-left-half-done", "src/zone/ngx_http_oci_zone.c",
+    "    if (z->sh->changing) {\n        ngx_http_oci_zone_reset(z);",
+    "    if (z->sh->changing > 1) {\n        ngx_http_oci_zone_reset(z);",
+    "t/test_zone.py::test_dead_in_the_lock[1]")
+
+add("flood-of-what-is-missing", "src/zone/ngx_http_oci_zone.c",
+    "#define NGX_HTTP_OCI_ZONE_NEGATIVE  (16 * 1024)",
+    "#define NGX_HTTP_OCI_ZONE_NEGATIVE  1",
+    "t/test_zone.py::test_missing_does_not_push_out")
+
+add("a-line-for-each-eviction", "src/zone/ngx_http_oci_zone.c",
+    "#define NGX_HTTP_OCI_ZONE_WARN      60000",
+    "#define NGX_HTTP_OCI_ZONE_WARN      10",
+    "t/test_zone.py::test_full")
+
+add("used-entries-stay", "src/zone/ngx_http_oci_zone.c",
+    "    if (e == keep || e->pinned || (e->used && !e->negative)) {",
+    "    if (e == keep || e->pinned) {",
+    "t/test_zone.py::test_full")
+
+
+# ---- counting
+
+add("slot-of-the-dead", "src/zone/ngx_http_oci_stats.c",
+    "    return kill((ngx_pid_t) owner, 0) == -1 && ngx_errno == NGX_ESRCH;",
+    "    return 0;",
+    "t/test_metrics.py::test_slots_come_back")
+
+add("slot-begun-anew", "src/zone/ngx_http_oci_stats.c",
+    "            return &slots[i];",
+    "            ngx_memzero(slots[i].counters, sizeof(slots[i].counters));\n"
+    "            return &slots[i];",
+    "t/test_metrics.py::test_sums")
+
+add("slot-of-the-living", "src/zone/ngx_http_oci_stats.c",
+    "    return kill((ngx_pid_t) owner, 0) == -1 && ngx_errno == NGX_ESRCH;",
+    "    return 1;",
+    "t/test_metrics.py::test_more_processes_than_slots")
+
+add("bytes-of-a-head", "src/http/ngx_http_oci_count.c",
+    "    sent = r->connection->sent - (off_t) r->header_size;",
+    "    sent = r->connection->sent;",
+    "t/test_metrics.py::test_sums")
+
+add("bytes-of-an-interim-answer", "src/http/ngx_http_oci_count.c",
+    "    return (length >= 0) ? ngx_min(sent, length) : sent;",
+    "    return sent;",
+    "t/test_metrics.py::test_expect_is_no_body")
+
+add("status-that-nginx-had-in-mind", "src/http/ngx_http_oci_count.c",
+    "    class = r->header_sent ? r->headers_out.status / 100 : 0;",
+    "    class = (r->err_status ? r->err_status\n"
+    "                           : r->headers_out.status) / 100;",
+    "t/test_metrics.py::test_refusals_of_nginx")
+
+add("upload-that-is-not-counted", "src/http/ngx_http_oci_receive.c",
+    "        u->spoilt = (rc == OCI_MISMATCH);",
+    "        u->spoilt = 0;",
+    "t/test_metrics.py::test_sums")
+
+add("label-that-is-not-escaped", "src/web/ngx_http_oci_metrics.c",
+    "            case '\\\\':\n            case '\"':",
+    "            case '\"':",
+    "t/test_metrics.py::test_text")
