@@ -46,6 +46,8 @@ struct oci_chunkmap_head_s {
     char        boot_id[OCI_CHUNKMAP_BOOT];
     uint32_t    state;
     uint32_t    number;                         /* of the last claim */
+    uint32_t    single;
+    uint32_t    unused;
     uint64_t    waiters;
     uint64_t    hashed;
     uint64_t    claims[OCI_CHUNKMAP_CLAIMS];
@@ -186,6 +188,7 @@ oci_chunkmap_adopt(oci_chunkmap_t *m, const char *boot_id)
 
     memset(m->head->claims, 0, sizeof(m->head->claims));
     oci_store(&m->head->waiters, 0);
+    oci_store(&m->head->single, 0);
     oci_chunkmap_hash_reset(m);
 
     if (oci_chunkmap_state(m) == OCI_CHUNKMAP_VERIFIED) {
@@ -213,6 +216,20 @@ void
 oci_chunkmap_set_state(oci_chunkmap_t *m, oci_chunkmap_state_e state)
 {
     oci_store(&m->head->state, (uint32_t) state);
+}
+
+
+unsigned
+oci_chunkmap_single(const oci_chunkmap_t *m)
+{
+    return oci_load(&m->head->single) ? 1 : 0;
+}
+
+
+void
+oci_chunkmap_set_single(oci_chunkmap_t *m)
+{
+    oci_store(&m->head->single, 1);
 }
 
 

@@ -88,6 +88,10 @@ void oci_chunkmap_adopt(oci_chunkmap_t *m, const char *boot_id);
 oci_chunkmap_state_e oci_chunkmap_state(const oci_chunkmap_t *m);
 void oci_chunkmap_set_state(oci_chunkmap_t *m, oci_chunkmap_state_e state);
 
+/* the upstream knows no ranges: one stream from the start, by one process */
+unsigned oci_chunkmap_single(const oci_chunkmap_t *m);
+void oci_chunkmap_set_single(oci_chunkmap_t *m);
+
 
 /* chunks: where one begins, how long it is, which one holds an offset */
 

@@ -148,8 +148,7 @@ oci_blob_cache(const oci_store_t *s, const oci_repo_t *r,
 
 
 int
-oci_blob_cache_known(const oci_store_t *s, const oci_repo_t *r,
-    const oci_digest_t *d, int64_t *size)
+oci_blob_known(const oci_store_t *s, const oci_digest_t *d, int64_t *size)
 {
     int         rc;
     char        blob[OCI_PATH_MAX];
@@ -159,13 +158,30 @@ oci_blob_cache_known(const oci_store_t *s, const oci_repo_t *r,
 
     rc = oci_blob_stat_path(blob, &f);
 
+    if (rc == OCI_OK) {
+        *size = f.size;
+    }
+
+    return rc;
+}
+
+
+int
+oci_blob_cache_known(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d, int64_t *size)
+{
+    int   rc;
+    char  blob[OCI_PATH_MAX];
+
+    rc = oci_blob_known(s, d, size);
+
     if (rc != OCI_OK) {
         return rc;
     }
 
-    *size = f.size;
+    oci_path_blob(blob, s, d);
 
-    rc = oci_blob_cache(s, r, d, blob, f.size);
+    rc = oci_blob_cache(s, r, d, blob, *size);
 
     if (rc == OCI_ERROR && oci_failure()->err == ENOENT) {
         return OCI_NOT_FOUND;

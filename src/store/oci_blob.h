@@ -61,6 +61,13 @@ int oci_blob_cache(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *d, const char *path, int64_t size);
 
 /*
+ * Whether blobs/ has the content: not whether anybody may read it.  OCI_OK
+ * with its size, OCI_NOT_FOUND or OCI_ERROR.
+ */
+int oci_blob_known(const oci_store_t *s, const oci_digest_t *d,
+    int64_t *size);
+
+/*
  * Links what blobs/ has into _cached/ of the repository, whose right to it
  * was asked for by the caller; *size is the content's.  OCI_OK,
  * OCI_NOT_FOUND (blobs/ has no such content) or OCI_ERROR.

@@ -87,6 +87,18 @@ oci_fill_open(oci_fill_file_t *f, const oci_store_t *s,
 }
 
 
+int
+oci_fill_size(oci_fill_file_t *f, int64_t size, uint32_t chunk,
+    int64_t reserve)
+{
+    int  rc;
+
+    rc = oci_fill_map(f, size, chunk, reserve);
+
+    return (rc == OCI_NOT_FOUND) ? OCI_AGAIN : rc;
+}
+
+
 void
 oci_fill_close(oci_fill_file_t *f)
 {

@@ -422,6 +422,9 @@ test_boots(void **state)
     oci_hash_update(&h, (const u_char *) "hello", 5);
     oci_chunkmap_hash_save(&m, &h);
     oci_chunkmap_wait(&m, 5);
+    assert_false(oci_chunkmap_single(&m));
+    oci_chunkmap_set_single(&m);
+    assert_true(oci_chunkmap_single(&m));
     oci_chunkmap_set_state(&m, OCI_CHUNKMAP_VERIFIED);
 
     oci_chunkmap_adopt(&m, OTHER);
@@ -432,6 +435,7 @@ test_boots(void **state)
     assert_int_equal(oci_chunkmap_pick(&m, CHUNK, 2 * CHUNK, 10), 1);
     assert_int_equal(oci_chunkmap_hashed(&m), 0);
     assert_int_equal(oci_chunkmap_waiters(&m), 0);
+    assert_false(oci_chunkmap_single(&m));
     assert_int_equal(oci_chunkmap_filled(&m, 3, NULL), CHUNK);
     assert_int_equal(oci_chunkmap_view(&m, image, len, &d), OCI_OK);
 

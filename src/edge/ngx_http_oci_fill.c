@@ -1,0 +1,752 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * A worker's fills: found by digest, opened, told of news, and freed when
+ * nobody reads, nothing is fetched and no thread works for them.
+ */
+
+
+#include "ngx_http_oci_fill_part.h"
+
+#include "oci_blob.h"
+
+#include <time.h>
+
+
+#define NGX_HTTP_OCI_FILL_TICK   50     /* ms; others may have made progress */
+#define NGX_HTTP_OCI_FILL_AGAIN  20     /* ms; somebody asks for its size */
+
+
+static ngx_http_oci_fill_t *ngx_http_oci_fill_find(ngx_http_oci_fill_ask_t
+    *ask);
+static ngx_http_oci_fill_t *ngx_http_oci_fill_create(ngx_http_oci_fill_ask_t
+    *ask);
+static int ngx_http_oci_fill_open_work(void *data);
+static void ngx_http_oci_fill_open_done(void *data, int rc);
+static void ngx_http_oci_fill_opened(ngx_http_oci_fill_t *fill, int rc);
+static void ngx_http_oci_fill_tick(ngx_event_t *ev);
+static void ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill);
+static ngx_uint_t ngx_http_oci_fill_idle(ngx_http_oci_fill_t *fill);
+static void ngx_http_oci_fill_news_event(ngx_event_t *ev);
+static void ngx_http_oci_fill_unhash(ngx_http_oci_fill_t *fill);
+
+
+static ngx_queue_t  ngx_http_oci_fills;
+
+
+ngx_int_t
+ngx_http_oci_fill_join(ngx_http_oci_fill_ask_t *ask,
+    ngx_http_oci_reader_t *rd)
+{
+    ngx_http_oci_fill_t    *fill;
+    ngx_http_oci_source_t  *source;
+
+    rd->fill = NULL;
+    rd->status = 0;
+    rd->retry_after = -1;
+    rd->ranges = NULL;
+
+    fill = ngx_http_oci_fill_find(ask);
+
+    if (fill == NULL) {
+
+        rd->retry_after = ngx_http_oci_fill_barred(ask->zone, ask->digest);
+
+        if (rd->retry_after > 0) {
+            return NGX_BUSY;
+        }
+
+        fill = ngx_http_oci_fill_create(ask);
+        if (fill == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    source = ngx_http_oci_source_get(fill, ask);
+    if (source == NULL) {
+        ngx_http_oci_fill_release(fill);
+        return NGX_ERROR;
+    }
+
+    if (fill->size < 0) {
+        fill->size = ask->known ? ask->size : -1;
+    }
+
+    rd->fill = fill;
+    rd->source = source;
+
+    ngx_queue_insert_tail(&fill->readers, &rd->queue);
+
+    if (fill->state == NGX_HTTP_OCI_FILL_OPENING && !fill->open.busy) {
+        ngx_http_oci_fill_open(fill);
+    }
+
+    ngx_http_oci_fill_look_around(fill);
+    ngx_http_oci_fill_news(fill);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_oci_fill_leave(ngx_http_oci_reader_t *rd)
+{
+    ngx_http_oci_fill_t  *fill;
+
+    fill = rd->fill;
+
+    if (fill == NULL) {
+        return;
+    }
+
+    rd->fill = NULL;
+
+    ngx_queue_remove(&rd->queue);
+
+    ngx_http_oci_fill_release(fill);
+}
+
+
+ngx_int_t
+ngx_http_oci_fill_look(ngx_http_oci_reader_t *rd)
+{
+    ngx_http_oci_fill_t    *fill;
+    ngx_http_oci_source_t  *source;
+
+    fill = rd->fill;
+    source = rd->source;
+
+    if (source->state == NGX_HTTP_OCI_SOURCE_NO) {
+        rd->status = source->status;
+        rd->retry_after = source->retry_after;
+        return NGX_ERROR;
+    }
+
+    switch (fill->state) {
+
+    case NGX_HTTP_OCI_FILL_FAILED:
+        rd->status = fill->status;
+        rd->retry_after = fill->retry_after;
+        return NGX_ERROR;
+
+    case NGX_HTTP_OCI_FILL_DIRECT:
+        return NGX_DECLINED;
+
+    case NGX_HTTP_OCI_FILL_PRESENT:
+        return source->linked ? NGX_DONE : NGX_AGAIN;
+
+    case NGX_HTTP_OCI_FILL_RUNNING:
+        return (source->state == NGX_HTTP_OCI_SOURCE_YES) ? NGX_OK
+                                                          : NGX_AGAIN;
+
+    default:
+        return NGX_AGAIN;
+    }
+}
+
+
+ngx_fd_t
+ngx_http_oci_fill_fd(ngx_http_oci_reader_t *rd)
+{
+    return rd->fill->file.fd;
+}
+
+
+off_t
+ngx_http_oci_fill_blob_size(ngx_http_oci_reader_t *rd)
+{
+    return rd->fill->file.map.size;
+}
+
+
+off_t
+ngx_http_oci_fill_ready(ngx_http_oci_reader_t *rd, off_t from, off_t to)
+{
+    return oci_chunkmap_ready(&rd->fill->file.map, from, to);
+}
+
+
+ngx_uint_t
+ngx_http_oci_fill_verified(ngx_http_oci_reader_t *rd)
+{
+    return oci_chunkmap_state(&rd->fill->file.map)
+           == OCI_CHUNKMAP_VERIFIED;
+}
+
+
+void
+ngx_http_oci_fill_want(ngx_http_oci_reader_t *rd)
+{
+    ngx_http_oci_fill_schedule(rd->fill);
+}
+
+
+/* somebody in another worker has published bytes, or has ended a fill */
+
+void
+ngx_http_oci_fill_woken(void)
+{
+    ngx_queue_t          *q;
+    ngx_http_oci_fill_t  *fill;
+
+    if (ngx_http_oci_fills.next == NULL) {
+        return;
+    }
+
+    for (q = ngx_queue_head(&ngx_http_oci_fills);
+         q != ngx_queue_sentinel(&ngx_http_oci_fills);
+         q = ngx_queue_next(q))
+    {
+        fill = ngx_queue_data(q, ngx_http_oci_fill_t, queue);
+
+        if (!ngx_queue_empty(&fill->readers)) {
+            ngx_http_oci_fill_news(fill);
+        }
+    }
+}
+
+
+uint64_t
+ngx_http_oci_fill_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_BOOTTIME, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
+}
+
+
+static ngx_http_oci_fill_t *
+ngx_http_oci_fill_find(ngx_http_oci_fill_ask_t *ask)
+{
+    ngx_queue_t          *q;
+    ngx_http_oci_fill_t  *fill;
+
+    if (ngx_http_oci_fills.next == NULL) {
+        ngx_queue_init(&ngx_http_oci_fills);
+    }
+
+    for (q = ngx_queue_head(&ngx_http_oci_fills);
+         q != ngx_queue_sentinel(&ngx_http_oci_fills);
+         q = ngx_queue_next(q))
+    {
+        fill = ngx_queue_data(q, ngx_http_oci_fill_t, queue);
+
+        if (fill->hashed && fill->store == ask->store
+            && oci_digest_equal(&fill->digest, ask->digest))
+        {
+            return fill;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_http_oci_fill_t *
+ngx_http_oci_fill_create(ngx_http_oci_fill_ask_t *ask)
+{
+    ngx_pool_t           *pool;
+    ngx_http_oci_fill_t  *fill;
+
+    pool = ngx_create_pool(4096, ngx_cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    fill = ngx_pcalloc(pool, sizeof(ngx_http_oci_fill_t));
+    if (fill == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    fill->path.data = ngx_pnalloc(pool, sizeof("blobs/") + OCI_DIGEST_MAX);
+    if (fill->path.data == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    ngx_memcpy(fill->path.data, "blobs/", 6);
+    fill->path.len = 6 + oci_digest_text(ask->digest, fill->path.data + 6);
+
+    fill->pool = pool;
+    fill->log = ngx_cycle->log;
+    fill->store = ask->store;
+    fill->zone = ask->zone;
+    fill->threads = ask->pool;
+    fill->conf = ask->conf;
+    fill->reserve = ask->reserve;
+    fill->digest = *ask->digest;
+    fill->size = -1;
+    fill->retry_after = -1;
+    fill->file.lock = -1;
+    fill->file.fd = -1;
+
+    ngx_queue_init(&fill->readers);
+    ngx_queue_init(&fill->sources);
+    ngx_queue_init(&fill->fetches);
+
+    ngx_http_oci_job_init(&fill->open, fill->log, ngx_http_oci_fill_open_work,
+                          ngx_http_oci_fill_open_done, fill);
+    ngx_http_oci_fill_end_init(fill);
+
+    fill->tick.handler = ngx_http_oci_fill_tick;
+    fill->tick.data = fill;
+    fill->tick.log = fill->log;
+
+    fill->news.handler = ngx_http_oci_fill_news_event;
+    fill->news.data = fill;
+    fill->news.log = fill->log;
+
+    fill->hashed = 1;
+    ngx_queue_insert_tail(&ngx_http_oci_fills, &fill->queue);
+
+    return fill;
+}
+
+
+/* looks at the disk, or, where it holds that right, gives it its size */
+
+void
+ngx_http_oci_fill_open(ngx_http_oci_fill_t *fill)
+{
+    if (ngx_http_oci_job_post(&fill->open, fill->threads) != NGX_OK) {
+        ngx_http_oci_fill_fail(fill, NGX_HTTP_SERVICE_UNAVAILABLE, 1);
+    }
+}
+
+
+static int
+ngx_http_oci_fill_open_work(void *data)
+{
+    ngx_http_oci_fill_t  *fill = data;
+
+    int      rc;
+    int64_t  size;
+
+    if (fill->sizing) {
+        return oci_fill_size(&fill->file, fill->size,
+                             (uint32_t) fill->conf->fill_chunk,
+                             fill->reserve);
+    }
+
+    rc = oci_blob_known(fill->store, &fill->digest, &size);
+
+    if (rc == OCI_OK) {
+        return OCI_EXISTS;
+    }
+
+    if (rc == OCI_ERROR) {
+        return rc;
+    }
+
+    rc = oci_fill_open(&fill->file, fill->store, &fill->digest,
+                       fill->distrust ? -1 : fill->size,
+                       (uint32_t) fill->conf->fill_chunk, fill->reserve);
+
+    if (rc != OCI_OK || fill->file.image != NULL) {
+        return rc;
+    }
+
+    /* no map, and nobody told the size: one process asks */
+
+    rc = oci_fill_probe(&fill->file);
+
+    if (rc == OCI_OK) {
+        fill->probing = 1;
+
+    } else {
+        oci_fill_close(&fill->file);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_oci_fill_open_done(void *data, int rc)
+{
+    ngx_http_oci_fill_t  *fill = data;
+
+    fill->busy++;
+
+    if (fill->sizing) {
+        ngx_http_oci_fill_sized(fill, rc);
+
+    } else if (fill->state != NGX_HTTP_OCI_FILL_FAILED) {
+        ngx_http_oci_fill_opened(fill, rc);
+    }
+
+    ngx_http_oci_fill_look_around(fill);
+
+    fill->busy--;
+
+    ngx_http_oci_fill_release(fill);
+}
+
+
+static void
+ngx_http_oci_fill_opened(ngx_http_oci_fill_t *fill, int rc)
+{
+    switch (rc) {
+
+    case OCI_OK:
+    case OCI_MISMATCH:
+
+        /* what a manifest says of the size counts less than what is there */
+
+        if (fill->file.image == NULL) {
+            ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_ASKING);
+            ngx_http_oci_fill_probe(fill);
+            return;
+        }
+
+        fill->size = fill->file.map.size;
+        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_RUNNING);
+        return;
+
+    case OCI_EXISTS:
+        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_PRESENT);
+        return;
+
+    case OCI_AGAIN:
+        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_WAITING);
+        return;
+
+    case OCI_RANGE:
+        ngx_log_error(NGX_LOG_WARN, fill->log, 0,
+                      "oci: no room for %V, it is passed on without a file",
+                      &fill->path);
+        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_DIRECT);
+        return;
+
+    case OCI_CONFLICT:
+        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_DIRECT);
+        return;
+
+    default:
+        ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
+    }
+}
+
+
+void
+ngx_http_oci_fill_set(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_fill_state_e state)
+{
+    fill->state = state;
+
+    if (state == NGX_HTTP_OCI_FILL_RUNNING && !fill->counted) {
+        fill->counted = 1;
+        ngx_http_oci_fill_stat(fill, NGX_HTTP_OCI_STATS_FILLS_STARTED, 1);
+    }
+
+    ngx_http_oci_fill_news(fill);
+}
+
+
+/* for all who wait here now; whoever comes next begins anew */
+
+void
+ngx_http_oci_fill_fail(ngx_http_oci_fill_t *fill, ngx_uint_t status,
+    ngx_int_t retry_after)
+{
+    if (fill->state == NGX_HTTP_OCI_FILL_FAILED) {
+        return;
+    }
+
+    fill->status = status;
+    fill->retry_after = retry_after;
+
+    ngx_http_oci_fill_unhash(fill);
+    ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_FAILED);
+    ngx_http_oci_fill_stat(fill, NGX_HTTP_OCI_STATS_FILLS_FAILED, 1);
+
+    fill->busy++;
+    ngx_http_oci_fill_cancel(fill);
+    fill->busy--;
+}
+
+
+/* bytes were published here */
+
+void
+ngx_http_oci_fill_progress(ngx_http_oci_fill_t *fill)
+{
+    if (fill->file.image != NULL) {
+        ngx_http_oci_wake(oci_chunkmap_waiters(&fill->file.map));
+    }
+
+    ngx_http_oci_fill_news(fill);
+}
+
+
+void
+ngx_http_oci_fill_news(ngx_http_oci_fill_t *fill)
+{
+    if (!fill->news.posted) {
+        ngx_post_event(&fill->news, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_http_oci_fill_news_event(ngx_event_t *ev)
+{
+    ngx_queue_t            *q;
+    ngx_http_oci_fill_t    *fill;
+    ngx_http_oci_reader_t  *rd;
+
+    fill = ev->data;
+    fill->busy++;
+
+    ngx_http_oci_fill_look_around(fill);
+
+    for (q = ngx_queue_head(&fill->readers);
+         q != ngx_queue_sentinel(&fill->readers);
+         q = ngx_queue_next(q))
+    {
+        rd = ngx_queue_data(q, ngx_http_oci_reader_t, queue);
+        rd->told = 0;
+    }
+
+    /* each may leave, and others with it: from the start after each one */
+
+    for ( ;; ) {
+
+        rd = NULL;
+
+        for (q = ngx_queue_head(&fill->readers);
+             q != ngx_queue_sentinel(&fill->readers);
+             q = ngx_queue_next(q))
+        {
+            rd = ngx_queue_data(q, ngx_http_oci_reader_t, queue);
+
+            if (!rd->told) {
+                break;
+            }
+
+            rd = NULL;
+        }
+
+        if (rd == NULL) {
+            break;
+        }
+
+        rd->told = 1;
+
+        /* those who were told stand at the end: the search stays short */
+
+        ngx_queue_remove(&rd->queue);
+        ngx_queue_insert_tail(&fill->readers, &rd->queue);
+
+        rd->handler(rd);
+    }
+
+    ngx_http_oci_fill_schedule(fill);
+
+    fill->busy--;
+
+    ngx_http_oci_fill_release(fill);
+}
+
+
+static void
+ngx_http_oci_fill_tick(ngx_event_t *ev)
+{
+    ngx_http_oci_fill_t  *fill;
+
+    fill = ev->data;
+    fill->busy++;
+
+    if (fill->state == NGX_HTTP_OCI_FILL_WAITING && !fill->open.busy) {
+        ngx_http_oci_fill_open(fill);
+    }
+
+    if (fill->state == NGX_HTTP_OCI_FILL_RUNNING) {
+        ngx_http_oci_fill_renew(fill);
+    }
+
+    ngx_http_oci_fill_look_around(fill);
+
+    if (ngx_queue_empty(&fill->readers)) {
+        ngx_http_oci_fill_schedule(fill);
+
+    } else {
+        ngx_http_oci_fill_news(fill);
+    }
+
+    fill->busy--;
+
+    ngx_http_oci_fill_release(fill);
+}
+
+
+/* what is to be done next, whoever has brought it about */
+
+static void
+ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
+{
+    fill->busy++;
+
+    ngx_http_oci_source_ask(fill);
+
+    switch (fill->state) {
+
+    case NGX_HTTP_OCI_FILL_ASKING:
+
+        if (fill->open.busy) {
+            break;
+        }
+
+        if (fill->sizing) {
+            ngx_http_oci_fill_open(fill);
+
+        } else if (fill->probe == NULL) {
+            ngx_http_oci_fill_probe(fill);
+        }
+
+        break;
+
+    case NGX_HTTP_OCI_FILL_RUNNING:
+
+        if (!ngx_queue_empty(&fill->readers)) {
+            oci_chunkmap_wait(&fill->file.map, ngx_http_oci_wake_bit());
+        }
+
+        ngx_http_oci_fill_verify(fill);
+        break;
+
+    case NGX_HTTP_OCI_FILL_PRESENT:
+
+        ngx_http_oci_fill_end(fill);
+        break;
+
+    default:
+        break;
+    }
+
+    fill->busy--;
+
+    if (!fill->tick.timer_set && !ngx_http_oci_fill_idle(fill)) {
+        ngx_add_timer(&fill->tick,
+                      (fill->state == NGX_HTTP_OCI_FILL_WAITING)
+                          ? NGX_HTTP_OCI_FILL_AGAIN : NGX_HTTP_OCI_FILL_TICK);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_oci_fill_idle(ngx_http_oci_fill_t *fill)
+{
+    return ngx_queue_empty(&fill->readers)
+           && ngx_queue_empty(&fill->fetches)
+           && !fill->open.busy && !fill->verify.busy && !fill->end.busy;
+}
+
+
+/* frees it when nothing keeps it */
+
+void
+ngx_http_oci_fill_release(ngx_http_oci_fill_t *fill)
+{
+    if (fill->busy) {
+        return;
+    }
+
+    if (!ngx_http_oci_fill_idle(fill)) {
+        return;
+    }
+
+    if (fill->state == NGX_HTTP_OCI_FILL_RUNNING) {
+
+        /* the rest, where that is wanted; what is whole is ended first */
+
+        fill->busy++;
+        ngx_http_oci_fill_verify(fill);
+        ngx_http_oci_fill_schedule(fill);
+        fill->busy--;
+
+        if (!ngx_http_oci_fill_idle(fill)) {
+            if (!fill->tick.timer_set) {
+                ngx_add_timer(&fill->tick, NGX_HTTP_OCI_FILL_TICK);
+            }
+
+            return;
+        }
+    }
+
+    if (fill->probing && fill->file.image == NULL) {
+
+        /* nobody could say how long it is: nothing is left of it */
+
+        fill->probing = 0;
+        fill->discard = 1;
+        ngx_http_oci_fill_end(fill);
+
+        if (fill->end.busy) {
+            return;
+        }
+    }
+
+    fill->busy++;
+    ngx_http_oci_source_cancel(fill);
+
+    if (fill->tick.timer_set) {
+        ngx_del_timer(&fill->tick);
+    }
+
+    if (fill->news.posted) {
+        ngx_delete_posted_event(&fill->news);
+    }
+
+    oci_fill_close(&fill->file);
+
+    ngx_http_oci_fill_unhash(fill);
+    ngx_queue_remove(&fill->queue);
+
+    ngx_destroy_pool(fill->pool);
+}
+
+
+static void
+ngx_http_oci_fill_unhash(ngx_http_oci_fill_t *fill)
+{
+    fill->hashed = 0;
+}
+
+
+ngx_uint_t
+ngx_http_oci_fill_status(ngx_http_oci_fetch_rc_e rc, oci_response_t *response,
+    ngx_int_t *retry_after)
+{
+    *retry_after = -1;
+
+    if (rc == NGX_HTTP_OCI_FETCH_TIMEOUT) {
+        return NGX_HTTP_GATEWAY_TIME_OUT;
+    }
+
+    if (response == NULL) {
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+
+    *retry_after = (ngx_int_t) ngx_min(response->retry_after, 3600);
+
+    switch (response->status) {
+
+    case 401:
+    case 403:
+    case 404:
+    case 429:
+    case 503:
+        return response->status;
+
+    case 410:
+        return NGX_HTTP_NOT_FOUND;
+
+    default:
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+}

@@ -1,0 +1,112 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * Fills: the one ongoing fetch of a blob.  What all processes share of it is
+ * its map (oci_chunkmap.h); here is what a worker has of it: readers that
+ * wait for bytes, sources that may give them, and the fetches of chunks that
+ * this worker has claimed.  A fill belongs to no client.
+ */
+
+
+#ifndef _NGX_HTTP_OCI_FILL_H_INCLUDED_
+#define _NGX_HTTP_OCI_FILL_H_INCLUDED_
+
+
+#include "ngx_http_oci_fetch.h"
+#include "ngx_http_oci_zone.h"
+
+#include "oci_fill_file.h"
+#include "oci_range.h"
+
+
+typedef struct ngx_http_oci_fill_s    ngx_http_oci_fill_t;
+typedef struct ngx_http_oci_source_s  ngx_http_oci_source_t;
+typedef struct ngx_http_oci_reader_s  ngx_http_oci_reader_t;
+
+
+/* what a request asks for; copied where it must last */
+
+typedef struct {
+    ngx_http_oci_edge_conf_t   *conf;
+    const oci_store_t          *store;
+    ngx_http_oci_zone_t        *zone;
+    ngx_thread_pool_t          *pool;
+    off_t                       reserve;        /* to be left free on disk */
+
+    ngx_http_oci_target_t      *target;
+    const oci_repo_t           *repo;
+    const oci_digest_t         *digest;
+    ngx_str_t                   authorization;  /* the client's, or empty */
+
+    off_t                       size;           /* as a manifest says, or -1 */
+    unsigned                    known:1;        /* a manifest that this
+                                                   repository has names it */
+} ngx_http_oci_fill_ask_t;
+
+
+/* somebody who waits for bytes; lies in a request */
+
+struct ngx_http_oci_reader_s {
+    ngx_queue_t                 queue;
+    ngx_http_oci_fill_t        *fill;           /* NULL: of none */
+    ngx_http_oci_source_t      *source;
+
+    /* what it wants, in the order in which it wants it */
+
+    oci_range_t                *ranges;         /* NULL: nothing yet */
+    ngx_uint_t                  nranges;
+    ngx_uint_t                  at;             /* in which of them */
+    off_t                       pos;
+
+    /* called when there may be something new, never from inside a call */
+
+    void                      (*handler)(ngx_http_oci_reader_t *rd);
+    void                       *data;
+
+    ngx_uint_t                  status;         /* after NGX_ERROR */
+    ngx_int_t                   retry_after;    /* seconds, -1: none */
+
+    unsigned                    started:1;      /* an answer has begun */
+    unsigned                    told:1;
+};
+
+
+/*
+ * Joins the fill of a blob, or starts it.  NGX_OK; NGX_ERROR: no memory;
+ * NGX_BUSY: what came last was not this blob, it is not asked for again yet
+ * (rd->retry_after).
+ */
+ngx_int_t ngx_http_oci_fill_join(ngx_http_oci_fill_ask_t *ask,
+    ngx_http_oci_reader_t *rd);
+
+/* the fill goes on without it, or not, as configured */
+void ngx_http_oci_fill_leave(ngx_http_oci_reader_t *rd);
+
+/*
+ * How it stands.  NGX_AGAIN: not known yet; NGX_OK: its repository may have
+ * it, and the file is there, growing; NGX_DONE: its repository holds it by
+ * now; NGX_DECLINED: no file can be had, fetch it without one; NGX_ERROR:
+ * rd->status.
+ */
+ngx_int_t ngx_http_oci_fill_look(ngx_http_oci_reader_t *rd);
+
+/* after NGX_OK */
+ngx_fd_t ngx_http_oci_fill_fd(ngx_http_oci_reader_t *rd);
+off_t ngx_http_oci_fill_blob_size(ngx_http_oci_reader_t *rd);
+off_t ngx_http_oci_fill_ready(ngx_http_oci_reader_t *rd, off_t from,
+    off_t to);
+ngx_uint_t ngx_http_oci_fill_verified(ngx_http_oci_reader_t *rd);
+
+/* what it wants has changed */
+void ngx_http_oci_fill_want(ngx_http_oci_reader_t *rd);
+
+/* the wake handler of a worker */
+void ngx_http_oci_fill_woken(void);
+
+/* the status of an answer that stands for how a fetch ended */
+ngx_uint_t ngx_http_oci_fill_status(ngx_http_oci_fetch_rc_e rc,
+    oci_response_t *response, ngx_int_t *retry_after);
+
+
+#endif /* _NGX_HTTP_OCI_FILL_H_INCLUDED_ */

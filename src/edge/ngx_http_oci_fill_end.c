@@ -1,0 +1,446 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * The end of a fill: hashed as its bytes come, linked when the digest of the
+ * whole holds, and thrown away, for all who read of it, when it does not.
+ */
+
+
+#include "ngx_http_oci_fill_part.h"
+
+#include "oci_blob.h"
+
+#include <stdlib.h>
+
+
+#define NGX_HTTP_OCI_FILL_BUFFER  (256 * 1024)
+#define NGX_HTTP_OCI_FILL_BUDGET  (64 * 1024 * 1024)
+#define NGX_HTTP_OCI_FILL_LAG     (1024 * 1024)     /* before it is hashed */
+
+#define NGX_HTTP_OCI_FILL_BAR     2                 /* seconds, then longer */
+#define NGX_HTTP_OCI_FILL_BARS    8
+
+
+/* in the zone: what came of the last tries of a digest */
+
+typedef struct {
+    uint64_t    until;                              /* ngx_current_msec */
+    uint32_t    times;
+} ngx_http_oci_fill_bar_t;
+
+
+static int ngx_http_oci_fill_verify_work(void *data);
+static void ngx_http_oci_fill_verify_done(void *data, int rc);
+static int ngx_http_oci_fill_end_work(void *data);
+static int ngx_http_oci_fill_link(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source, unsigned last);
+static void ngx_http_oci_fill_end_done(void *data, int rc);
+static void ngx_http_oci_fill_bar(ngx_http_oci_fill_t *fill);
+static void ngx_http_oci_fill_bar_key(ngx_http_oci_zone_key_t *key,
+    const oci_digest_t *d, u_char *text);
+
+
+void
+ngx_http_oci_fill_end_init(ngx_http_oci_fill_t *fill)
+{
+    ngx_http_oci_job_init(&fill->verify, fill->log,
+                          ngx_http_oci_fill_verify_work,
+                          ngx_http_oci_fill_verify_done, fill);
+
+    ngx_http_oci_job_init(&fill->end, fill->log, ngx_http_oci_fill_end_work,
+                          ngx_http_oci_fill_end_done, fill);
+}
+
+
+/* while it runs: hashes what has come, sees what others found */
+
+void
+ngx_http_oci_fill_verify(ngx_http_oci_fill_t *fill)
+{
+    off_t            hashed, ready;
+    oci_chunkmap_t  *map;
+
+    map = &fill->file.map;
+
+    switch (oci_chunkmap_state(map)) {
+
+    case OCI_CHUNKMAP_VERIFIED:
+
+        if (!fill->verified) {
+            fill->verified = 1;
+            ngx_http_oci_fill_progress(fill);
+        }
+
+        ngx_http_oci_fill_end(fill);
+        return;
+
+    case OCI_CHUNKMAP_FAILED:
+
+        ngx_http_oci_fill_fail(fill, NGX_HTTP_BAD_GATEWAY, -1);
+        return;
+
+    default:
+        break;
+    }
+
+    if (fill->verify.busy) {
+        return;
+    }
+
+    hashed = oci_chunkmap_hashed(map);
+    ready = oci_chunkmap_ready(map, hashed, hashed
+                                            + NGX_HTTP_OCI_FILL_LAG);
+
+    if (ready - hashed < NGX_HTTP_OCI_FILL_LAG && ready < map->size) {
+        return;
+    }
+
+    (void) ngx_http_oci_job_post(&fill->verify, fill->threads);
+}
+
+
+static int
+ngx_http_oci_fill_verify_work(void *data)
+{
+    ngx_http_oci_fill_t  *fill = data;
+
+    int      rc;
+    u_char  *buf;
+
+    buf = malloc(NGX_HTTP_OCI_FILL_BUFFER);
+
+    if (buf == NULL) {
+        return oci_fail("malloc()", NULL);
+    }
+
+    rc = oci_fill_verify(&fill->file, buf, NGX_HTTP_OCI_FILL_BUFFER,
+                         NGX_HTTP_OCI_FILL_BUDGET);
+
+    free(buf);
+
+    return rc;
+}
+
+
+static void
+ngx_http_oci_fill_verify_done(void *data, int rc)
+{
+    ngx_http_oci_fill_t  *fill = data;
+
+    fill->busy++;
+
+    switch (rc) {
+
+    case OCI_OK:
+    case OCI_AGAIN:
+
+        if (fill->state == NGX_HTTP_OCI_FILL_RUNNING) {
+            ngx_http_oci_fill_verify(fill);
+        }
+
+        break;
+
+    case OCI_MISMATCH:
+        ngx_http_oci_fill_corrupt(fill);
+        break;
+
+    case OCI_ERROR:
+        ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
+        break;
+
+    default:
+        break;
+    }
+
+    fill->busy--;
+
+    ngx_http_oci_fill_release(fill);
+}
+
+
+void
+ngx_http_oci_fill_corrupt(ngx_http_oci_fill_t *fill)
+{
+    u_char                  text[OCI_DIGEST_MAX];
+    size_t                  len;
+    ngx_http_oci_source_t  *source;
+
+    len = oci_digest_text(&fill->file.found, text);
+
+    source = ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES);
+
+    ngx_log_error(NGX_LOG_ERR, fill->log, 0,
+                  "oci: what upstream %V sent for %V of \"%V\" has the digest "
+                  "%*s, nothing of it is kept",
+                  source ? &source->target->key : &fill->path, &fill->path,
+                  source ? &source->target->repository : &fill->path, len,
+                  text);
+
+    ngx_http_oci_fill_bar(fill);
+
+    /* those in other workers, too, before anything else */
+
+    ngx_http_oci_fill_progress(fill);
+
+    fill->discard = 1;
+
+    ngx_http_oci_fill_fail(fill, NGX_HTTP_BAD_GATEWAY,
+                           NGX_HTTP_OCI_FILL_BAR);
+    ngx_http_oci_fill_end(fill);
+}
+
+
+/* links it for the repositories that may have it, or discards it */
+
+void
+ngx_http_oci_fill_end(ngx_http_oci_fill_t *fill)
+{
+    ngx_uint_t              n;
+    ngx_queue_t            *q;
+    ngx_http_oci_source_t  *source;
+
+    if (fill->end.busy) {
+        return;
+    }
+
+    n = 0;
+
+    for (q = ngx_queue_head(&fill->sources);
+         !fill->discard && q != ngx_queue_sentinel(&fill->sources);
+         q = ngx_queue_next(q))
+    {
+        source = ngx_queue_data(q, ngx_http_oci_source_t, queue);
+
+        source->linking = (source->state == NGX_HTTP_OCI_SOURCE_YES
+                           && !source->linked);
+        n += source->linking;
+    }
+
+    if (n == 0 && !fill->discard) {
+
+        if (fill->state == NGX_HTTP_OCI_FILL_RUNNING
+            && ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES))
+        {
+            ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_PRESENT);
+        }
+
+        return;
+    }
+
+    (void) ngx_http_oci_job_post(&fill->end, fill->threads);
+}
+
+
+static int
+ngx_http_oci_fill_end_work(void *data)
+{
+    ngx_http_oci_fill_t  *fill = data;
+
+    int                     rc;
+    ngx_queue_t            *q;
+    ngx_http_oci_source_t  *source, *next;
+
+    if (fill->discard) {
+        return oci_fill_discard(&fill->file);
+    }
+
+    /* sources are added at the end only, and none goes before the fill */
+
+    source = NULL;
+    rc = OCI_OK;
+
+    for (q = ngx_queue_head(&fill->sources);
+         q != ngx_queue_sentinel(&fill->sources);
+         q = ngx_queue_next(q))
+    {
+        next = ngx_queue_data(q, ngx_http_oci_source_t, queue);
+
+        if (!next->linking) {
+            continue;
+        }
+
+        if (source) {
+            rc = ngx_http_oci_fill_link(fill, source, 0);
+
+            if (rc != OCI_OK) {
+                return rc;
+            }
+        }
+
+        source = next;
+    }
+
+    return source ? ngx_http_oci_fill_link(fill, source, 1) : rc;
+}
+
+
+static int
+ngx_http_oci_fill_link(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source, unsigned last)
+{
+    int64_t  size;
+
+    if (fill->file.image == NULL) {
+        return oci_blob_cache_known(fill->store, &source->repo,
+                                    &fill->digest, &size);
+    }
+
+    return oci_fill_finish(&fill->file, &source->repo, last);
+}
+
+
+static void
+ngx_http_oci_fill_end_done(void *data, int rc)
+{
+    ngx_http_oci_fill_t  *fill = data;
+
+    ngx_queue_t            *q;
+    ngx_http_oci_source_t  *source;
+
+    fill->busy++;
+
+    if (rc == OCI_AGAIN) {
+
+        /* somebody else is at it: the next tick tries again */
+
+        goto done;
+    }
+
+    if (fill->discard) {
+        fill->discard = 0;
+        goto done;
+    }
+
+    if (rc != OCI_OK) {
+
+        /* what was verified is sent all the same */
+
+        if (fill->state == NGX_HTTP_OCI_FILL_PRESENT || fill->size == 0) {
+            ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
+        }
+
+        fill->hashed = 0;
+        goto done;
+    }
+
+    for (q = ngx_queue_head(&fill->sources);
+         q != ngx_queue_sentinel(&fill->sources);
+         q = ngx_queue_next(q))
+    {
+        source = ngx_queue_data(q, ngx_http_oci_source_t, queue);
+
+        if (source->linking) {
+            source->linking = 0;
+            source->linked = 1;
+        }
+    }
+
+    if (fill->state == NGX_HTTP_OCI_FILL_RUNNING) {
+        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_PRESENT);
+        ngx_http_oci_fill_stat(fill, NGX_HTTP_OCI_STATS_FILLS_DONE, 1);
+    }
+
+    ngx_http_oci_fill_news(fill);
+
+done:
+
+    fill->busy--;
+
+    ngx_http_oci_fill_release(fill);
+}
+
+
+/* what came was another content: the next try waits, and longer each time */
+
+static void
+ngx_http_oci_fill_bar(ngx_http_oci_fill_t *fill)
+{
+    u_char                      text[OCI_DIGEST_MAX];
+    uint32_t                    times;
+    ngx_http_oci_fill_bar_t     bar;
+    ngx_http_oci_zone_key_t     key;
+    ngx_http_oci_zone_entry_t  *e;
+
+    if (fill->zone == NULL) {
+        return;
+    }
+
+    ngx_http_oci_fill_bar_key(&key, &fill->digest, text);
+
+    ngx_http_oci_zone_lock(fill->zone);
+    ngx_http_oci_zone_change(fill->zone);
+
+    e = ngx_http_oci_zone_find(fill->zone, &key);
+    times = 0;
+
+    if (e != NULL && e->meta_len == sizeof(bar)) {
+        ngx_memcpy(&bar, ngx_http_oci_zone_meta(e), sizeof(bar));
+        times = bar.times;
+    }
+
+    times = ngx_min(times + 1, NGX_HTTP_OCI_FILL_BARS);
+
+    ngx_memzero(&bar, sizeof(bar));
+    bar.times = times;
+    bar.until = ngx_current_msec
+                + ((uint64_t) (NGX_HTTP_OCI_FILL_BAR * 1000) << (times - 1));
+
+    (void) ngx_http_oci_zone_add(fill->zone, &key, 1, &bar, sizeof(bar),
+                                 NULL, 0);
+
+    ngx_http_oci_zone_unlock(fill->zone);
+}
+
+
+/* seconds until it may be tried again, 0: now */
+
+ngx_int_t
+ngx_http_oci_fill_barred(ngx_http_oci_zone_t *zone, const oci_digest_t *d)
+{
+    u_char                      text[OCI_DIGEST_MAX];
+    ngx_int_t                   left;
+    ngx_http_oci_fill_bar_t     bar;
+    ngx_http_oci_zone_key_t     key;
+    ngx_http_oci_zone_entry_t  *e;
+
+    if (zone == NULL) {
+        return 0;
+    }
+
+    ngx_http_oci_fill_bar_key(&key, d, text);
+
+    left = 0;
+
+    ngx_http_oci_zone_lock(zone);
+
+    e = ngx_http_oci_zone_find(zone, &key);
+
+    if (e != NULL && e->meta_len == sizeof(bar)) {
+        ngx_memcpy(&bar, ngx_http_oci_zone_meta(e), sizeof(bar));
+
+        if (bar.until > ngx_current_msec) {
+            left = (ngx_int_t) (bar.until - ngx_current_msec + 999) / 1000;
+        }
+    }
+
+    ngx_http_oci_zone_unlock(zone);
+
+    return left;
+}
+
+
+static void
+ngx_http_oci_fill_bar_key(ngx_http_oci_zone_key_t *key,
+    const oci_digest_t *d, u_char *text)
+{
+    oci_str_t   first;
+    oci_repo_t  none;
+
+    ngx_memzero(&none, sizeof(oci_repo_t));
+
+    first.data = text;
+    first.len = oci_digest_text(d, text);
+
+    ngx_http_oci_zone_key(key, NGX_HTTP_OCI_ZONE_FILL, &none, &first, NULL);
+}

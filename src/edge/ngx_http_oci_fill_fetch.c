@@ -1,0 +1,519 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * Requests for chunks: what upstreams answer, and what that means.
+ */
+
+
+#include "ngx_http_oci_fill_part.h"
+
+
+#define NGX_HTTP_OCI_FILL_ERROR_BODY  (64 * 1024)
+#define NGX_HTTP_OCI_FILL_TRIES       3     /* while nobody was answered */
+#define NGX_HTTP_OCI_FILL_TRIES_MAX   10
+
+
+static ngx_int_t ngx_http_oci_fill_header(ngx_http_oci_fetch_t *f);
+static ngx_int_t ngx_http_oci_fill_header_probe(
+    ngx_http_oci_fill_fetch_t *ff, oci_response_t *r);
+static ngx_int_t ngx_http_oci_fill_header_whole(
+    ngx_http_oci_fill_fetch_t *ff, oci_response_t *r);
+static ngx_int_t ngx_http_oci_fill_useless(ngx_http_oci_fill_fetch_t *ff,
+    oci_response_t *r);
+static ngx_int_t ngx_http_oci_fill_body(ngx_http_oci_fetch_t *f, u_char *p,
+    size_t n);
+static void ngx_http_oci_fill_done(ngx_http_oci_fetch_t *f,
+    ngx_http_oci_fetch_rc_e rc);
+static void ngx_http_oci_fill_judge(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_fill_fetch_t *ff);
+static void ngx_http_oci_fill_failure(ngx_http_oci_fill_t *fill,
+    ngx_uint_t status, ngx_int_t retry_after);
+
+
+ngx_http_oci_fill_fetch_t *
+ngx_http_oci_fill_fetch_create(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source)
+{
+    ngx_http_oci_fetch_t       *f;
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    ff = ngx_calloc(sizeof(ngx_http_oci_fill_fetch_t), fill->log);
+    if (ff == NULL) {
+        return NULL;
+    }
+
+    f = ngx_http_oci_fetch_create(source->conf, source->target);
+    if (f == NULL) {
+        ngx_free(ff);
+        return NULL;
+    }
+
+    f->path = fill->path;
+    f->authorization = source->authorization;
+    f->header = ngx_http_oci_fill_header;
+    f->body = ngx_http_oci_fill_body;
+    f->done = ngx_http_oci_fill_done;
+    f->data = ff;
+
+    ff->fill = fill;
+    ff->source = source;
+    ff->fetch = f;
+    ff->retry_after = -1;
+
+    ngx_http_oci_fill_write_init(ff);
+
+    return ff;
+}
+
+
+ngx_int_t
+ngx_http_oci_fill_fetch_start(ngx_http_oci_fill_fetch_t *ff)
+{
+    ngx_http_oci_fill_t  *fill;
+
+    fill = ff->fill;
+
+    ngx_queue_insert_tail(&fill->fetches, &ff->queue);
+    fill->nfetches++;
+
+    ngx_http_oci_fill_stat(fill, NGX_HTTP_OCI_STATS_UPSTREAM_REQUESTS, 1);
+
+    ngx_http_oci_fetch_start(ff->fetch);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_fill_header(ngx_http_oci_fetch_t *f)
+{
+    oci_response_t             *r;
+    oci_chunkmap_t             *map;
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    ff = f->data;
+    r = f->response;
+    map = &ff->fill->file.map;
+
+    ff->answered = 1;
+
+    if (r->content_encoding.len
+        || (r->status != 200 && r->status != 206
+            && !(ff->probe && r->status == 416)))
+    {
+        return ngx_http_oci_fill_useless(ff, r);
+    }
+
+    if (ff->probe) {
+        return ngx_http_oci_fill_header_probe(ff, r);
+    }
+
+    if (r->status == 200) {
+
+        if (r->content_length >= 0 && r->content_length != map->size) {
+            return ngx_http_oci_fill_other_size(ff, r->content_length);
+        }
+
+        return ff->whole ? NGX_OK : ngx_http_oci_fill_header_whole(ff, r);
+    }
+
+    if (r->range_total >= 0 && r->range_total != map->size) {
+        return ngx_http_oci_fill_other_size(ff, r->range_total);
+    }
+
+    if (ff->whole || r->range_start != ff->at || r->range_end < ff->at) {
+        return ngx_http_oci_fill_useless(ff, r);
+    }
+
+    ff->to = ngx_min(ff->to, r->range_end + 1);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_fill_header_probe(ngx_http_oci_fill_fetch_t *ff,
+    oci_response_t *r)
+{
+    ngx_http_oci_fill_t  *fill;
+
+    fill = ff->fill;
+
+    switch (r->status) {
+
+    case 206:
+
+        if (r->range_start != 0 || r->range_end < 0 || r->range_total <= 0) {
+            return ngx_http_oci_fill_useless(ff, r);
+        }
+
+        fill->size = r->range_total;
+        ff->to = ngx_min(ff->to, r->range_end + 1);
+        break;
+
+    case 200:
+
+        if (r->content_length < 0) {
+
+            /* no file can be made for what has no length */
+
+            ff->lost = 1;
+
+            ngx_http_oci_source_set(ff->source, NGX_HTTP_OCI_SOURCE_YES, 0,
+                                    -1);
+            ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_DIRECT);
+
+            return NGX_ERROR;
+        }
+
+        fill->size = r->content_length;
+        ff->to = fill->size;
+        ff->whole = 1;
+        break;
+
+    default: /* 416: the first byte of nothing */
+
+        if (r->range_total != 0) {
+            return ngx_http_oci_fill_useless(ff, r);
+        }
+
+        fill->size = 0;
+        ff->to = 0;
+    }
+
+    ngx_http_oci_source_set(ff->source, NGX_HTTP_OCI_SOURCE_YES, 0, -1);
+
+    fill->sizing = 1;
+    ngx_http_oci_fill_open(fill);
+
+    return (r->status == 416) ? NGX_ERROR : NGX_OK;
+}
+
+
+/* the whole where a part was asked for: this upstream has no ranges */
+
+static ngx_int_t
+ngx_http_oci_fill_header_whole(ngx_http_oci_fill_fetch_t *ff,
+    oci_response_t *r)
+{
+    ngx_http_oci_fill_t  *fill;
+
+    fill = ff->fill;
+
+    if (fill->file.map.n == 1 && ff->at == 0) {
+        return NGX_OK;
+    }
+
+    oci_chunkmap_set_single(&fill->file.map);
+
+    ngx_http_oci_fill_let_go(ff);
+
+    if (fill->single || oci_fill_probe(&fill->file) != OCI_OK) {
+        ff->lost = 1;
+        return NGX_ERROR;
+    }
+
+    fill->single = 1;
+
+    ff->whole = 1;
+    ff->at = 0;
+    ff->to = fill->file.map.size;
+
+    return NGX_OK;
+}
+
+
+/* an answer that brings nothing: a short body is read, for the connection */
+
+static ngx_int_t
+ngx_http_oci_fill_useless(ngx_http_oci_fill_fetch_t *ff, oci_response_t *r)
+{
+    ff->useless = 1;
+    ff->status = ngx_http_oci_fill_status(NGX_HTTP_OCI_FETCH_OK, r,
+                                          &ff->retry_after);
+
+    ngx_log_error(NGX_LOG_INFO, ff->fill->log, 0,
+                  "oci: upstream %V answers %ui to %V of \"%V\"",
+                  &ff->source->target->key, (ngx_uint_t) r->status,
+                  &ff->fill->path, &ff->source->target->repository);
+
+    return (r->content_length < 0
+            || r->content_length > NGX_HTTP_OCI_FILL_ERROR_BODY)
+           ? NGX_ERROR : NGX_OK;
+}
+
+
+/* what is here began with a size that the upstream does not tell */
+
+ngx_int_t
+ngx_http_oci_fill_other_size(ngx_http_oci_fill_fetch_t *ff, off_t size)
+{
+    ngx_http_oci_fill_t  *fill;
+
+    fill = ff->fill;
+
+    ngx_log_error(NGX_LOG_ERR, fill->log, 0,
+                  "oci: %V has %O bytes at upstream %V, not %O",
+                  &fill->path, size, &ff->source->target->key,
+                  (off_t) fill->file.map.size);
+
+    ff->lost = 1;
+
+    fill->discard = 1;
+    ngx_http_oci_fill_fail(fill, NGX_HTTP_BAD_GATEWAY, -1);
+    ngx_http_oci_fill_end(fill);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_oci_fill_body(ngx_http_oci_fetch_t *f, u_char *p, size_t n)
+{
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    ff = f->data;
+
+    if (ff->useless) {
+        return NGX_OK;
+    }
+
+    if (ff->lost || (off_t) n > ff->to - ff->at) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_oci_fill_stat(ff->fill, NGX_HTTP_OCI_STATS_UPSTREAM_BYTES, n);
+
+    return ngx_http_oci_fill_take(ff, p, n);
+}
+
+
+static void
+ngx_http_oci_fill_done(ngx_http_oci_fetch_t *f, ngx_http_oci_fetch_rc_e rc)
+{
+    ngx_http_oci_fill_t        *fill;
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    ff = f->data;
+    fill = ff->fill;
+
+    ff->fetch = NULL;
+    ff->rc = rc;
+
+    if (fill->sizing && fill->probe == ff) {
+        return;
+    }
+
+    if (!ff->lost && !ff->useless) {
+        ngx_http_oci_fill_write(ff);
+    }
+
+    ngx_http_oci_fill_fetch_end(ff);
+}
+
+
+/* after its last byte was written, or thrown away */
+
+void
+ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff)
+{
+    ngx_http_oci_fill_t  *fill;
+
+    fill = ff->fill;
+
+    if (ff->write.busy) {
+        return;
+    }
+
+    fill->busy++;
+
+    if (fill->probe == ff) {
+        fill->probe = NULL;
+    }
+
+    if (ff->whole && fill->single) {
+        fill->single = 0;
+        oci_fill_probe_end(&fill->file);
+    }
+
+    ngx_queue_remove(&ff->queue);
+    fill->nfetches--;
+
+    if (fill->state != NGX_HTTP_OCI_FILL_FAILED) {
+        ngx_http_oci_fill_judge(fill, ff);
+    }
+
+    ngx_http_oci_fill_write_free(ff);
+    ngx_free(ff);
+
+    ngx_http_oci_fill_news(fill);
+    ngx_http_oci_fill_schedule(fill);
+
+    fill->busy--;
+
+    ngx_http_oci_fill_release(fill);
+}
+
+
+static void
+ngx_http_oci_fill_judge(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_fill_fetch_t *ff)
+{
+    ngx_int_t   retry_after;
+    ngx_uint_t  status;
+
+    if (ff->useless && (ff->status == 401 || ff->status == 403
+                        || ff->status == 404))
+    {
+        /* not for this one; perhaps for another */
+
+        ngx_http_oci_source_set(ff->source, NGX_HTTP_OCI_SOURCE_NO,
+                                ff->status, ff->retry_after);
+        return;
+    }
+
+    if (ff->source->state == NGX_HTTP_OCI_SOURCE_ASKING
+        && ff->source->ask == NULL)
+    {
+        ngx_http_oci_source_set(ff->source, NGX_HTTP_OCI_SOURCE_NEW, 0, -1);
+    }
+
+    if (ff->lost) {
+        return;
+    }
+
+    if (ff->useless) {
+        ngx_http_oci_fill_failure(fill, ff->status, ff->retry_after);
+        return;
+    }
+
+    if (ff->rc == NGX_HTTP_OCI_FETCH_OK && ff->moved) {
+        return;
+    }
+
+    if (ff->rc == NGX_HTTP_OCI_FETCH_CANCELLED) {
+
+        /* the worker ends */
+
+        ngx_http_oci_fill_fail(fill, NGX_HTTP_SERVICE_UNAVAILABLE, 1);
+        return;
+    }
+
+    if (ff->rc == NGX_HTTP_OCI_FETCH_OK && ff->at == ff->to) {
+        return;
+    }
+
+    status = ngx_http_oci_fill_status(ff->rc, NULL, &retry_after);
+
+    ngx_log_error(NGX_LOG_WARN, fill->log, 0,
+                  "oci: upstream %V: %s while fetching %V from byte %O",
+                  &ff->source->target->key, ngx_http_oci_fetch_error(ff->rc),
+                  &fill->path, ff->at);
+
+    ngx_http_oci_fill_failure(fill, status, retry_after);
+}
+
+
+/* waits longer each time; those who were answered wait longest */
+
+static void
+ngx_http_oci_fill_failure(ngx_http_oci_fill_t *fill, ngx_uint_t status,
+    ngx_int_t retry_after)
+{
+    ngx_uint_t              tries;
+    ngx_msec_t              delay;
+    ngx_queue_t            *q;
+    ngx_http_oci_reader_t  *rd;
+
+    ngx_http_oci_fill_stat(fill, NGX_HTTP_OCI_STATS_UPSTREAM_ERRORS, 1);
+
+    tries = ngx_queue_empty(&fill->readers) ? NGX_HTTP_OCI_FILL_TRIES_MAX
+                                            : NGX_HTTP_OCI_FILL_TRIES;
+
+    for (q = ngx_queue_head(&fill->readers);
+         q != ngx_queue_sentinel(&fill->readers);
+         q = ngx_queue_next(q))
+    {
+        rd = ngx_queue_data(q, ngx_http_oci_reader_t, queue);
+
+        if (rd->started) {
+            tries = NGX_HTTP_OCI_FILL_TRIES_MAX;
+            break;
+        }
+    }
+
+    if (++fill->failures >= tries
+        || (retry_after > 3 && tries == NGX_HTTP_OCI_FILL_TRIES))
+    {
+        ngx_http_oci_fill_fail(fill, status, retry_after);
+        return;
+    }
+
+    delay = (ngx_msec_t) 50 << ngx_min(fill->failures, 6);
+
+    if (retry_after > 0) {
+        delay = ngx_max(delay, (ngx_msec_t) retry_after * 1000);
+    }
+
+    fill->retry_at = ngx_current_msec + delay;
+}
+
+
+/* claims of those that wait for an answer, or for the disk */
+
+void
+ngx_http_oci_fill_renew(ngx_http_oci_fill_t *fill)
+{
+    uint64_t                    now;
+    ngx_queue_t                *q;
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    now = ngx_http_oci_fill_now();
+
+    for (q = ngx_queue_head(&fill->fetches);
+         q != ngx_queue_sentinel(&fill->fetches);
+         q = ngx_queue_next(q))
+    {
+        ff = ngx_queue_data(q, ngx_http_oci_fill_fetch_t, queue);
+
+        if (ff->whole && ff->write.busy) {
+            continue;
+        }
+
+        if (ff->claimed && (!ff->answered || ff->write.busy)) {
+            (void) oci_chunkmap_renew(&fill->file.map, ff->chunk, ff->token,
+                                      now, NGX_HTTP_OCI_FILL_TTL);
+        }
+    }
+}
+
+
+void
+ngx_http_oci_fill_cancel(ngx_http_oci_fill_t *fill)
+{
+    ngx_queue_t                *q;
+    ngx_http_oci_fetch_t       *fetch;
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    q = ngx_queue_head(&fill->fetches);
+
+    while (q != ngx_queue_sentinel(&fill->fetches)) {
+
+        ff = ngx_queue_data(q, ngx_http_oci_fill_fetch_t, queue);
+        fetch = ff->fetch;
+
+        if (fetch == NULL || ff->lost) {
+            q = ngx_queue_next(q);
+            continue;
+        }
+
+        ff->lost = 1;
+
+        ngx_http_oci_fetch_cancel(fetch);
+
+        /* it may be gone, and more with it */
+
+        q = ngx_queue_head(&fill->fetches);
+    }
+}

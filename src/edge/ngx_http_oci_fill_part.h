@@ -1,0 +1,211 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * What the rooms of fills share.  For ngx_http_oci_fill*.c alone.
+ */
+
+
+#ifndef _NGX_HTTP_OCI_FILL_PART_H_INCLUDED_
+#define _NGX_HTTP_OCI_FILL_PART_H_INCLUDED_
+
+
+#include "ngx_http_oci_fill.h"
+#include "ngx_http_oci_inquiry.h"
+#include "ngx_http_oci_job.h"
+#include "ngx_http_oci_wake.h"
+
+
+#define NGX_HTTP_OCI_FILL_TTL    15000      /* ms that a claim lasts */
+
+
+typedef enum {
+    NGX_HTTP_OCI_FILL_OPENING = 0,  /* a job looks at the disk */
+    NGX_HTTP_OCI_FILL_ASKING,       /* this worker asks how long it is */
+    NGX_HTTP_OCI_FILL_WAITING,      /* somebody else does */
+    NGX_HTTP_OCI_FILL_RUNNING,      /* there is a file */
+    NGX_HTTP_OCI_FILL_PRESENT,      /* blobs/ has it */
+    NGX_HTTP_OCI_FILL_DIRECT,       /* no file can be had */
+    NGX_HTTP_OCI_FILL_FAILED
+} ngx_http_oci_fill_state_e;
+
+
+typedef enum {
+    NGX_HTTP_OCI_SOURCE_NEW = 0,
+    NGX_HTTP_OCI_SOURCE_ASKING,
+    NGX_HTTP_OCI_SOURCE_YES,        /* this repository may have it */
+    NGX_HTTP_OCI_SOURCE_NO
+} ngx_http_oci_source_state_e;
+
+
+/* a repository here and where it comes from, with one right to read */
+
+struct ngx_http_oci_source_s {
+    ngx_queue_t                  queue;
+    ngx_http_oci_fill_t         *fill;
+    ngx_http_oci_edge_conf_t    *conf;
+    ngx_http_oci_target_t       *target;
+    oci_repo_t                   repo;
+    ngx_str_t                    authorization;
+
+    ngx_http_oci_source_state_e  state;
+    ngx_http_oci_inquiry_t      *ask;
+    ngx_uint_t                   status;        /* of a NO */
+    ngx_int_t                    retry_after;
+    unsigned                     linked:1;      /* its repository has it */
+    unsigned                     linking:1;
+};
+
+
+/* bytes on their way to the file */
+
+typedef struct {
+    u_char                      *data;
+    size_t                       size;
+    size_t                       len;
+} ngx_http_oci_piece_t;
+
+
+/* one request to a source, of a chunk, or of all from the start */
+
+typedef struct {
+    ngx_queue_t                  queue;
+    ngx_http_oci_fill_t         *fill;
+    ngx_http_oci_source_t       *source;
+    ngx_http_oci_fetch_t        *fetch;         /* NULL: it has ended */
+    ngx_http_oci_fetch_rc_e      rc;
+
+    oci_fill_writer_t            writer;        /* lock -1: none */
+    uint32_t                     chunk;         /* claimed one */
+    uint64_t                     token;
+
+    off_t                        at;            /* of the next byte */
+    off_t                        to;            /* where the request ends */
+
+    ngx_http_oci_piece_t         in;
+    ngx_http_oci_piece_t         out;           /* of the write job */
+    off_t                        out_at;
+    ngx_http_oci_job_t           write;
+
+    ngx_uint_t                   status;        /* an answer of no use */
+    ngx_int_t                    retry_after;
+
+    unsigned                     claimed:1;
+    unsigned                     probe:1;       /* asks for the size too */
+    unsigned                     whole:1;       /* the upstream has no ranges */
+    unsigned                     answered:1;
+    unsigned                     paused:1;
+    unsigned                     useless:1;     /* its body is dropped */
+    unsigned                     lost:1;        /* its claim is */
+    unsigned                     moved:1;       /* it brought bytes */
+} ngx_http_oci_fill_fetch_t;
+
+
+struct ngx_http_oci_fill_s {
+    ngx_queue_t                  queue;         /* of the worker's fills */
+    ngx_pool_t                  *pool;
+    ngx_log_t                   *log;
+    const oci_store_t           *store;
+    ngx_http_oci_zone_t         *zone;
+    ngx_thread_pool_t           *threads;
+    ngx_http_oci_edge_conf_t    *conf;          /* of the first who asked */
+    off_t                        reserve;
+    oci_digest_t                 digest;
+    ngx_str_t                    path;          /* "blobs/sha256:..." */
+
+    ngx_http_oci_fill_state_e    state;
+    oci_fill_file_t              file;
+    off_t                        size;          /* -1: not known */
+    ngx_uint_t                   status;        /* of a failure */
+    ngx_int_t                    retry_after;
+
+    ngx_queue_t                  readers;
+    ngx_queue_t                  sources;
+    ngx_queue_t                  fetches;
+    ngx_uint_t                   nfetches;
+
+    ngx_http_oci_job_t           open;          /* open, or give the size */
+    ngx_http_oci_job_t           verify;
+    ngx_http_oci_job_t           end;           /* link, or discard */
+    ngx_event_t                  tick;
+    ngx_event_t                  news;
+
+    ngx_http_oci_fill_fetch_t   *probe;         /* waits for its file */
+    off_t                        cursor;        /* all before it is there */
+    ngx_uint_t                   failures;      /* in a row */
+    ngx_msec_t                   retry_at;
+    ngx_uint_t                   busy;          /* handlers that run now */
+
+    unsigned                     hashed:1;      /* found by its digest */
+    unsigned                     probing:1;     /* it holds that right */
+    unsigned                     sizing:1;      /* open gives it its size */
+    unsigned                     single:1;      /* the same, for a stream */
+    unsigned                     verified:1;
+    unsigned                     discard:1;
+    unsigned                     distrust:1;    /* a told size was wrong */
+    unsigned                     counted:1;
+};
+
+
+/* fill.c */
+void ngx_http_oci_fill_news(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_progress(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_set(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_fill_state_e state);
+void ngx_http_oci_fill_fail(ngx_http_oci_fill_t *fill, ngx_uint_t status,
+    ngx_int_t retry_after);
+void ngx_http_oci_fill_open(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_release(ngx_http_oci_fill_t *fill);
+
+/* fill_source.c */
+ngx_http_oci_source_t *ngx_http_oci_source_get(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_fill_ask_t *ask);
+void ngx_http_oci_source_ask(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_source_set(ngx_http_oci_source_t *source,
+    ngx_http_oci_source_state_e state, ngx_uint_t status,
+    ngx_int_t retry_after);
+ngx_http_oci_source_t *ngx_http_oci_source_pick(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_state_e state);
+void ngx_http_oci_source_cancel(ngx_http_oci_fill_t *fill);
+
+/* fill_schedule.c */
+void ngx_http_oci_fill_schedule(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_probe(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc);
+
+/* fill_fetch.c */
+ngx_http_oci_fill_fetch_t *ngx_http_oci_fill_fetch_create(
+    ngx_http_oci_fill_t *fill, ngx_http_oci_source_t *source);
+ngx_int_t ngx_http_oci_fill_fetch_start(ngx_http_oci_fill_fetch_t *ff);
+ngx_int_t ngx_http_oci_fill_other_size(ngx_http_oci_fill_fetch_t *ff,
+    off_t size);
+void ngx_http_oci_fill_renew(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_cancel(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff);
+
+/* fill_write.c */
+ngx_int_t ngx_http_oci_fill_take(ngx_http_oci_fill_fetch_t *ff, u_char *p,
+    size_t n);
+void ngx_http_oci_fill_write(ngx_http_oci_fill_fetch_t *ff);
+void ngx_http_oci_fill_write_init(ngx_http_oci_fill_fetch_t *ff);
+void ngx_http_oci_fill_write_free(ngx_http_oci_fill_fetch_t *ff);
+void ngx_http_oci_fill_let_go(ngx_http_oci_fill_fetch_t *ff);
+
+/* fill_end.c */
+void ngx_http_oci_fill_verify(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_end(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_corrupt(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_end_init(ngx_http_oci_fill_t *fill);
+ngx_int_t ngx_http_oci_fill_barred(ngx_http_oci_zone_t *zone,
+    const oci_digest_t *d);
+
+uint64_t ngx_http_oci_fill_now(void);
+
+
+#define ngx_http_oci_fill_stat(fill, counter, n)                              \
+    if ((fill)->zone && (fill)->zone->stats) {                                \
+        (fill)->zone->stats->counters[counter] += n;                          \
+    }
+
+
+#endif /* _NGX_HTTP_OCI_FILL_PART_H_INCLUDED_ */

@@ -1,0 +1,382 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * Which chunks this worker fetches next.
+ *
+ * First what a reader waits for, then what comes behind that, near enough to
+ * be wanted soon, then all the rest, where the configuration says so.  How
+ * many at once is counted over all processes.
+ */
+
+
+#include "ngx_http_oci_fill_part.h"
+
+
+static uint32_t ngx_http_oci_fill_wanted(ngx_http_oci_fill_t *fill,
+    off_t window, ngx_uint_t background, uint64_t now);
+static uint32_t ngx_http_oci_fill_ahead(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_reader_t *rd, off_t window, uint64_t now);
+static ngx_int_t ngx_http_oci_fill_chunk(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source, uint32_t i, uint64_t now);
+static void ngx_http_oci_fill_stream(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source);
+
+
+void
+ngx_http_oci_fill_schedule(ngx_http_oci_fill_t *fill)
+{
+    uint32_t                i;
+    uint64_t                now;
+    ngx_uint_t              limit, background;
+    ngx_http_oci_source_t  *source;
+
+    if (fill->state != NGX_HTTP_OCI_FILL_RUNNING
+        || oci_chunkmap_state(&fill->file.map) != OCI_CHUNKMAP_OPEN
+        || (fill->failures
+            && (ngx_msec_int_t) (fill->retry_at - ngx_current_msec) > 0))
+    {
+        return;
+    }
+
+    if (ngx_exiting && ngx_queue_empty(&fill->readers)) {
+        return;
+    }
+
+    source = ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES);
+
+    if (source == NULL) {
+        return;
+    }
+
+    limit = source->conf->fill_connections;
+    background = source->conf->fill_background && !ngx_exiting;
+
+    while (fill->nfetches < limit) {
+
+        now = ngx_http_oci_fill_now();
+
+        i = ngx_http_oci_fill_wanted(fill, (off_t) limit
+                                           * fill->file.map.chunk,
+                                     background, now);
+
+        if (i == OCI_CHUNK_NONE) {
+            return;
+        }
+
+        if (oci_chunkmap_single(&fill->file.map)) {
+            ngx_http_oci_fill_stream(fill, source);
+            return;
+        }
+
+        if (ngx_http_oci_fill_chunk(fill, source, i, now) != NGX_OK) {
+            return;
+        }
+    }
+}
+
+
+static uint32_t
+ngx_http_oci_fill_wanted(ngx_http_oci_fill_t *fill, off_t window,
+    ngx_uint_t background, uint64_t now)
+{
+    uint32_t                i;
+    ngx_uint_t              pass;
+    ngx_queue_t            *q;
+    oci_chunkmap_t         *map;
+    ngx_http_oci_reader_t  *rd;
+
+    map = &fill->file.map;
+
+    for (pass = 0; pass < 2; pass++) {
+
+        for (q = ngx_queue_head(&fill->readers);
+             q != ngx_queue_sentinel(&fill->readers);
+             q = ngx_queue_next(q))
+        {
+            rd = ngx_queue_data(q, ngx_http_oci_reader_t, queue);
+
+            if (rd->ranges == NULL || rd->at == rd->nranges) {
+                continue;
+            }
+
+            i = (pass == 0) ? oci_chunkmap_pick(map, rd->pos, rd->pos + 1,
+                                                now)
+                            : ngx_http_oci_fill_ahead(fill, rd, window, now);
+
+            if (i != OCI_CHUNK_NONE) {
+                return i;
+            }
+        }
+    }
+
+    if (!background) {
+        return OCI_CHUNK_NONE;
+    }
+
+    fill->cursor = oci_chunkmap_ready(map, fill->cursor, map->size);
+
+    return oci_chunkmap_pick(map, fill->cursor, map->size, now);
+}
+
+
+static uint32_t
+ngx_http_oci_fill_ahead(ngx_http_oci_fill_t *fill, ngx_http_oci_reader_t *rd,
+    off_t window, uint64_t now)
+{
+    off_t       pos, end;
+    uint32_t    i;
+    ngx_uint_t  at;
+
+    pos = rd->pos;
+
+    for (at = rd->at; at < rd->nranges && window > 0; at++) {
+
+        if (at != rd->at) {
+            pos = rd->ranges[at].start;
+        }
+
+        end = ngx_min(rd->ranges[at].end, pos + window);
+
+        i = oci_chunkmap_pick(&fill->file.map, pos, end, now);
+
+        if (i != OCI_CHUNK_NONE) {
+            return i;
+        }
+
+        window -= end - pos;
+    }
+
+    return OCI_CHUNK_NONE;
+}
+
+
+/* NGX_OK; NGX_AGAIN: no more at once; NGX_ERROR */
+
+static ngx_int_t
+ngx_http_oci_fill_chunk(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source, uint32_t i, uint64_t now)
+{
+    int                         rc;
+    uint64_t                    token;
+    ngx_queue_t                *q;
+    oci_chunkmap_t             *map;
+    ngx_http_oci_fill_fetch_t  *ff, *old;
+
+    map = &fill->file.map;
+
+    rc = oci_chunkmap_claim(map, i, now, NGX_HTTP_OCI_FILL_TTL,
+                            (unsigned) source->conf->fill_connections,
+                            &token);
+
+    if (rc != OCI_OK) {
+        return (rc == OCI_AGAIN) ? NGX_AGAIN : NGX_OK;
+    }
+
+    ff = ngx_http_oci_fill_fetch_create(fill, source);
+
+    if (ff == NULL) {
+        oci_chunkmap_release(map, i, token);
+        return NGX_ERROR;
+    }
+
+    ff->token = token;
+    ff->claimed = 1;
+    ff->chunk = i;
+    ff->at = oci_chunkmap_start(map, i) + oci_chunkmap_filled(map, i, NULL);
+    ff->to = oci_chunkmap_start(map, i) + oci_chunkmap_chunk(map, i);
+
+    ff->fetch->range_start = ff->at;
+    ff->fetch->range_end = ff->to - 1;
+
+    /* one of our own that stood still for too long */
+
+    for (q = ngx_queue_head(&fill->fetches);
+         q != ngx_queue_sentinel(&fill->fetches);
+         q = ngx_queue_next(q))
+    {
+        old = ngx_queue_data(q, ngx_http_oci_fill_fetch_t, queue);
+
+        if (old->claimed && old->chunk == i && old->fetch) {
+            old->lost = 1;
+            ngx_http_oci_fetch_cancel(old->fetch);
+            break;
+        }
+    }
+
+    return ngx_http_oci_fill_fetch_start(ff);
+}
+
+
+/* all from the start, by whoever holds that right */
+
+static void
+ngx_http_oci_fill_stream(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source)
+{
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    if (fill->single || oci_fill_probe(&fill->file) != OCI_OK) {
+        return;
+    }
+
+    ff = ngx_http_oci_fill_fetch_create(fill, source);
+    if (ff == NULL) {
+        oci_fill_probe_end(&fill->file);
+        return;
+    }
+
+    fill->single = 1;
+
+    ff->whole = 1;
+    ff->to = fill->file.map.size;
+
+    (void) ngx_http_oci_fill_fetch_start(ff);
+}
+
+
+/* asks for the first chunk, and so for how long the whole is */
+
+void
+ngx_http_oci_fill_probe(ngx_http_oci_fill_t *fill)
+{
+    ngx_http_oci_source_t      *source;
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    if (fill->failures
+        && (ngx_msec_int_t) (fill->retry_at - ngx_current_msec) > 0)
+    {
+        return;
+    }
+
+    source = ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES);
+
+    if (source == NULL) {
+        source = ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_NEW);
+    }
+
+    if (source == NULL) {
+        return;
+    }
+
+    ff = ngx_http_oci_fill_fetch_create(fill, source);
+
+    if (ff == NULL) {
+        ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
+        return;
+    }
+
+    if (source->state == NGX_HTTP_OCI_SOURCE_NEW) {
+        ngx_http_oci_source_set(source, NGX_HTTP_OCI_SOURCE_ASKING, 0, -1);
+    }
+
+    ff->probe = 1;
+    ff->to = source->conf->fill_chunk;
+    ff->fetch->range_start = 0;
+    ff->fetch->range_end = ff->to - 1;
+
+    fill->probe = ff;
+
+    (void) ngx_http_oci_fill_fetch_start(ff);
+}
+
+
+/* the file for it was made, or not */
+
+void
+ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc)
+{
+    oci_chunkmap_t             *map;
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    if (rc == OCI_AGAIN) {
+        return;
+    }
+
+    ff = fill->probe;
+    map = &fill->file.map;
+
+    fill->probe = NULL;
+    fill->sizing = 0;
+    fill->probing = 0;
+
+    ff->probe = 0;
+
+    if (rc == OCI_OK && fill->state == NGX_HTTP_OCI_FILL_ASKING) {
+
+        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_RUNNING);
+
+        if (ff->whole) {
+            fill->single = 1;
+            oci_chunkmap_set_single(map);
+
+        } else {
+            oci_fill_probe_end(&fill->file);
+
+            if (map->n
+                && oci_chunkmap_claim(map, 0, ngx_http_oci_fill_now(),
+                                      NGX_HTTP_OCI_FILL_TTL,
+                                      OCI_CHUNKMAP_CLAIMS, &ff->token)
+                   == OCI_OK)
+            {
+                ff->claimed = 1;
+
+            } else {
+                ff->lost = 1;
+            }
+        }
+
+        ff->to = ngx_min(ff->to, ff->whole ? map->size
+                                           : (off_t) oci_chunkmap_chunk(map,
+                                                                       0));
+        ff->lost |= (ff->at > ff->to);
+
+    } else {
+        ff->lost = 1;
+    }
+
+    if (ff->lost) {
+        ff->in.len = 0;
+    }
+
+    switch (rc) {
+
+    case OCI_OK:
+        break;
+
+    case OCI_RANGE:
+    case OCI_CONFLICT:
+
+        ngx_log_error(NGX_LOG_WARN, fill->log, 0,
+                      "oci: no room for %V, it is passed on without a file",
+                      &fill->path);
+
+        if (fill->state == NGX_HTTP_OCI_FILL_ASKING) {
+            ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_DIRECT);
+        }
+
+        break;
+
+    case OCI_MISMATCH:
+        (void) ngx_http_oci_fill_other_size(ff, fill->size);
+        break;
+
+    default:
+        ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
+    }
+
+    if (ff->lost && ff->fetch) {
+        ngx_http_oci_fetch_cancel(ff->fetch);
+        return;
+    }
+
+    ngx_http_oci_fill_write(ff);
+
+    if (ff->fetch == NULL) {
+        ngx_http_oci_fill_fetch_end(ff);
+
+    } else if (ff->paused) {
+        ff->paused = 0;
+        ngx_http_oci_fetch_resume(ff->fetch);
+    }
+}

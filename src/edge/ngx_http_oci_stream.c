@@ -1,0 +1,261 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * A client on a growing file: only what was published is given to sendfile,
+ * one part at a time, and of an answer that carries the whole the last bytes
+ * stay here until its digest is known to hold.
+ */
+
+
+#include "ngx_http_oci_pull.h"
+
+
+#define NGX_HTTP_OCI_STREAM_PART  (4 * 1024 * 1024)
+
+
+static ngx_chain_t *ngx_http_oci_stream_next(ngx_http_oci_pull_t *pull);
+static off_t ngx_http_oci_stream_end(ngx_http_oci_pull_t *pull,
+    ngx_buf_t *b);
+
+
+void
+ngx_http_oci_stream(ngx_http_oci_pull_t *pull)
+{
+    ngx_int_t                  rc;
+    ngx_event_t               *wev;
+    ngx_chain_t               *out;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    r = pull->request;
+    c = r->connection;
+    wev = c->write;
+
+    clcf = ngx_http_get_module_loc_conf(r->main, ngx_http_core_module);
+
+    r->write_event_handler = ngx_http_oci_stream_write_handler;
+
+    for ( ;; ) {
+
+        if (c->error) {
+            ngx_http_oci_pull_finish(pull, NGX_ERROR);
+            return;
+        }
+
+        if (ngx_http_oci_fill_look(&pull->reader) == NGX_ERROR) {
+
+            ngx_log_error(NGX_LOG_WARN, c->log, 0,
+                          "oci: an answer was cut, %O bytes were missing",
+                          pull->left);
+
+            ngx_http_oci_pull_finish(pull, NGX_ERROR);
+            return;
+        }
+
+        if (r->buffered || r->postponed || c->buffered) {
+
+            /* the one before is still on its way */
+
+            out = NULL;
+
+        } else {
+            out = ngx_http_oci_stream_next(pull);
+
+            if (out == NULL) {
+
+                if (wev->timer_set && !wev->delayed) {
+                    ngx_del_timer(wev);
+                }
+
+                if (pull->plan == NULL) {
+                    ngx_http_oci_pull_finish(pull, NGX_OK);
+                    return;
+                }
+
+                /* it goes on with the next news */
+
+                ngx_http_oci_fill_want(&pull->reader);
+                return;
+            }
+        }
+
+        rc = ngx_http_output_filter(r, out);
+
+        if (rc == NGX_ERROR) {
+            ngx_http_oci_pull_finish(pull, NGX_ERROR);
+            return;
+        }
+
+        if (r->buffered || r->postponed || c->buffered) {
+
+            if (!wev->delayed) {
+                ngx_add_timer(wev, clcf->send_timeout);
+            }
+
+            if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
+                ngx_http_oci_pull_finish(pull, NGX_ERROR);
+            }
+
+            return;
+        }
+    }
+}
+
+
+/* what can be sent of the plan now; NULL: nothing */
+
+static ngx_chain_t *
+ngx_http_oci_stream_next(ngx_http_oci_pull_t *pull)
+{
+    off_t                   end;
+    ngx_buf_t              *b, *from;
+    ngx_chain_t            *cl;
+    ngx_http_oci_reader_t  *rd;
+
+    cl = pull->plan;
+
+    if (cl == NULL) {
+        return NULL;
+    }
+
+    from = cl->buf;
+
+    if (!from->in_file) {
+
+        /* the head of a part, with what comes behind it, or later */
+
+        pull->plan = cl->next;
+
+        from->flush = from->last_buf ? 0 : 1;
+
+        pull->link.buf = from;
+        pull->link.next = NULL;
+
+        return &pull->link;
+    }
+
+    end = ngx_http_oci_stream_end(pull, from);
+
+    if (end == from->file_pos) {
+        return NULL;
+    }
+
+    b = pull->buf;
+
+    ngx_memzero(b, sizeof(ngx_buf_t));
+
+    b->in_file = 1;
+    b->file = from->file;
+    b->file_pos = from->file_pos;
+    b->file_last = end;
+    b->flush = 1;
+
+    rd = &pull->reader;
+
+    pull->left -= end - from->file_pos;
+    from->file_pos = end;
+    rd->pos = end;
+
+    if (from->file_pos == from->file_last) {
+
+        b->last_buf = from->last_buf;
+        b->last_in_chain = from->last_in_chain;
+        b->flush = from->last_buf ? 0 : 1;
+
+        pull->plan = cl->next;
+        rd->at++;
+
+        if (rd->at < rd->nranges) {
+            rd->pos = rd->ranges[rd->at].start;
+        }
+    }
+
+    pull->link.buf = b;
+    pull->link.next = NULL;
+
+    return &pull->link;
+}
+
+
+static off_t
+ngx_http_oci_stream_end(ngx_http_oci_pull_t *pull, ngx_buf_t *b)
+{
+    off_t       end;
+    ngx_uint_t  verified;
+
+    end = ngx_min(b->file_last, b->file_pos + NGX_HTTP_OCI_STREAM_PART);
+
+    verified = ngx_http_oci_fill_verified(&pull->reader);
+
+    if (!verified) {
+
+        if (pull->ask.conf->fill_verify == NGX_HTTP_OCI_VERIFY_ALL) {
+            return b->file_pos;
+        }
+
+        if (pull->whole) {
+            end = ngx_min(end, b->file_pos + pull->left
+                               - NGX_HTTP_OCI_HOLD_BACK);
+
+            if (end <= b->file_pos) {
+                return b->file_pos;
+            }
+        }
+    }
+
+    return ngx_http_oci_fill_ready(&pull->reader, b->file_pos, end);
+}
+
+
+/* the client takes more, or has taken nothing for too long */
+
+void
+ngx_http_oci_stream_write_handler(ngx_http_request_t *r)
+{
+    ngx_event_t               *wev;
+    ngx_connection_t          *c;
+    ngx_http_oci_pull_t       *pull;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    c = r->connection;
+    wev = c->write;
+
+    pull = ngx_http_oci_pull_of(r);
+
+    if (pull == NULL) {
+        return;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r->main, ngx_http_core_module);
+
+    if (wev->timedout) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "client timed out");
+        c->timedout = 1;
+
+        ngx_http_oci_pull_finish(pull, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+
+    if (wev->delayed || r->aio) {
+
+        if (!wev->delayed) {
+            ngx_add_timer(wev, clcf->send_timeout);
+        }
+
+        if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
+            ngx_http_oci_pull_finish(pull, NGX_ERROR);
+        }
+
+        return;
+    }
+
+    if (pull->direct) {
+        ngx_http_oci_direct_stream(pull);
+
+    } else {
+        ngx_http_oci_stream(pull);
+    }
+}
