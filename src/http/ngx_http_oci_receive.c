@@ -48,13 +48,15 @@ static void ngx_http_oci_receive_fail_done(ngx_http_request_t *r, void *data,
 
 
 /*
- * Pieces of this worker that wait for the next upload: giving a megabyte back
+ * Pieces of this worker that wait for the next upload: giving megabytes back
  * to the system and taking it again for each chunk of a push stops the event
  * loop for a millisecond.
  */
 
 static u_char      *ngx_http_oci_spare[NGX_HTTP_OCI_UPLOAD_SPARE];
 static ngx_uint_t   ngx_http_oci_nspare;
+
+static ngx_uint_t   ngx_http_oci_receiving;     /* uploads, just now */
 
 
 void
@@ -64,9 +66,12 @@ ngx_http_oci_upload_receive(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
 
     n = r->headers_in.content_length_n;
 
-    u->size = NGX_HTTP_OCI_UPLOAD_PIECE;
+    u->receiving = 1;
 
-    if (n >= 0 && n < NGX_HTTP_OCI_UPLOAD_PIECE) {
+    u->size = (++ngx_http_oci_receiving > NGX_HTTP_OCI_UPLOAD_MANY)
+              ? NGX_HTTP_OCI_UPLOAD_SMALL : NGX_HTTP_OCI_UPLOAD_PIECE;
+
+    if (n >= 0 && n < (off_t) u->size) {
         u->size = ngx_max((size_t) n, NGX_HTTP_OCI_UPLOAD_PIECE_MIN);
     }
 
@@ -85,6 +90,12 @@ ngx_http_oci_upload_receive(ngx_http_request_t *r, ngx_http_oci_upload_t *u)
 void
 ngx_http_oci_upload_release(ngx_http_oci_upload_t *u)
 {
+    if (!u->receiving) {
+        return;
+    }
+
+    ngx_http_oci_receiving--;
+
     ngx_http_oci_receive_free(u, u->piece[0]);
     ngx_http_oci_receive_free(u, u->piece[1]);
 }

@@ -17,9 +17,14 @@
 #include "oci_upload.h"
 
 
-/* what is read ahead of the disk: two pieces of at most this */
+/*
+ * What is read ahead of the disk: two pieces of at most this; of less where
+ * a worker takes many uploads at once.
+ */
 
-#define NGX_HTTP_OCI_UPLOAD_PIECE  (512 * 1024)
+#define NGX_HTTP_OCI_UPLOAD_PIECE  (1024 * 1024)
+#define NGX_HTTP_OCI_UPLOAD_SMALL  (256 * 1024)
+#define NGX_HTTP_OCI_UPLOAD_MANY   16
 
 /* pieces that a worker keeps between uploads */
 
@@ -60,6 +65,7 @@ struct ngx_http_oci_upload_s {
     unsigned                digested:1;     /* digest is set */
     unsigned                ranged:1;       /* Content-Range */
     unsigned                open:1;         /* session holds a file */
+    unsigned                receiving:1;    /* counted among its worker's */
     unsigned                writing:1;
     unsigned                body_ended:1;
     unsigned                stay:1;         /* no content came: 202 */
