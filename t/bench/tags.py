@@ -43,6 +43,16 @@ def get(server, path):
     return took, body
 
 
+def settle(ours, path):
+    """
+    The links were not made by the server: it takes a folder that changed in
+    the last seconds for one that may change again.
+    """
+    end = time.monotonic() + 10
+    while get(ours, path)[0] > FIRST_BAR and time.monotonic() < end:
+        pass
+
+
 def after_a_write(ours, path):
     """The first page that is asked for after a tag has been put."""
     took = []
@@ -57,6 +67,7 @@ def measure(report, ours, content, peers, quick):
     fill(ours)
     base = "/v2/%s/tags/list" % NAME
     cold = get(ours, base + PAGES[0][1])[0]
+    settle(ours, base + PAGES[0][1])
     root = os.path.join(content.root, "tags")
     paths = {}
     os.makedirs(os.path.join(root, "v2"))
@@ -102,10 +113,11 @@ def measure(report, ours, content, peers, quick):
         for s in (cached, twin):
             s.stop()
     report.row("tags, first page of %d: warm" % COUNT, "ms",
-               median(first) * 1000, at_most=FIRST_BAR * 1000,
-               judged=not quick, rounds=first)
+               median(first) * 1000, at_most=FIRST_BAR * 1000, judged=True,
+               rounds=first)
     report.row("tags, first page of %d: the first time" % COUNT, "ms",
                cold * 1000)
     took = after_a_write(ours, base + PAGES[0][1])
     report.row("tags, first page of %d: after a new tag" % COUNT, "ms",
-               median(took) * 1000, at_most=FIRST_BAR * 1000, rounds=took)
+               median(took) * 1000, at_most=FIRST_BAR * 1000,
+               judged=True, rounds=took)
