@@ -405,8 +405,7 @@ ngx_http_oci_receive_finish_work(void *data)
         rc = oci_upload_commit(&u->session, u->repo, &u->digest);
 
         if (rc == OCI_OK) {
-            ngx_http_oci_tagset_update(u->zone, u->store, u->repo, NULL, 0,
-                                       0);
+            ngx_http_oci_tagset_carry(u->zone, u->store, u->repo);
         }
 
         u->finished = (rc == OCI_OK);

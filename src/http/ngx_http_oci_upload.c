@@ -12,7 +12,6 @@
 #include "ngx_http_oci_task.h"
 
 #include "ngx_http_oci_tagset.h"
-
 #include "oci_blob.h"
 
 
@@ -331,14 +330,12 @@ ngx_http_oci_upload_start_work(void *data)
 
     if (u->mount) {
         oci_generation_span_start();
-
         rc = u->from.name.len
              ? oci_blob_mount(u->store, &u->from, u->repo, &u->digest)
              : oci_blob_mount_any(u->store, u->repo, &u->digest);
 
         if (rc == OCI_OK) {
-            ngx_http_oci_tagset_update(u->zone, u->store, u->repo, NULL, 0,
-                                       0);
+            ngx_http_oci_tagset_carry(u->zone, u->store, u->repo);
             u->linked = 1;
             u->mounted = 1;
             return rc;

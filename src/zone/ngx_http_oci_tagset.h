@@ -72,12 +72,15 @@ void ngx_http_oci_tagset_put(const ngx_http_oci_cache_ask_t *ask,
 
 /*
  * After a write that made these tags (n of them) or, removed, took them away,
- * and nothing else that a list of tags shows: n is 0 after one that changed
- * none.  In the thread of the write, which said oci_generation_span_start()
- * before it.
+ * and nothing else that a list of tags shows.  In the thread of the write,
+ * which said oci_generation_span_start() before it.
  */
 void ngx_http_oci_tagset_update(ngx_http_oci_zone_t *z, const oci_store_t *s,
     const oci_repo_t *r, const oci_str_t *tags, size_t n, unsigned removed);
+
+/* after one that changed no tag */
+#define ngx_http_oci_tagset_carry(z, s, r)                                    \
+    ngx_http_oci_tagset_update(z, s, r, NULL, 0, 0)
 
 
 /* Under the lock, for the zone alone: */

@@ -41,13 +41,12 @@ ngx_http_oci_tagtree_compare(const u_char *entry, const oci_str_t *name)
 
 size_t
 ngx_http_oci_tagrun_find(const u_char *run, size_t len, const oci_str_t *name,
-    ngx_uint_t *found, size_t *nth)
+    ngx_uint_t *found)
 {
     size_t     i;
     ngx_int_t  rc;
 
     *found = 0;
-    *nth = 0;
 
     for (i = 0; i < len; i += 1 + run[i]) {
 
@@ -57,8 +56,6 @@ ngx_http_oci_tagrun_find(const u_char *run, size_t len, const oci_str_t *name,
             *found = (rc == 0);
             break;
         }
-
-        (*nth)++;
     }
 
     return i;
@@ -269,7 +266,7 @@ ngx_http_oci_tagtree_insert(ngx_http_oci_zone_t *z,
     ngx_http_oci_zone_entry_t *keep, ngx_http_oci_tagtree_t *t,
     const oci_str_t *name)
 {
-    size_t                   at, nth;
+    size_t                   at;
     ngx_uint_t               found;
     ngx_http_oci_tagpos_t    pos;
     ngx_http_oci_tagleaf_t  *leaf;
@@ -278,7 +275,7 @@ ngx_http_oci_tagtree_insert(ngx_http_oci_zone_t *z,
 
     leaf = t->nodes[pos.node]->leaves[pos.leaf];
 
-    at = ngx_http_oci_tagrun_find(leaf->data, leaf->len, name, &found, &nth);
+    at = ngx_http_oci_tagrun_find(leaf->data, leaf->len, name, &found);
 
     if (found) {
         return NGX_OK;
@@ -292,8 +289,7 @@ ngx_http_oci_tagtree_insert(ngx_http_oci_zone_t *z,
             return NGX_ERROR;
         }
 
-        at = ngx_http_oci_tagrun_find(leaf->data, leaf->len, name, &found,
-                                      &nth);
+        at = ngx_http_oci_tagrun_find(leaf->data, leaf->len, name, &found);
     }
 
     ngx_memmove(leaf->data + at + 1 + name->len, leaf->data + at,
@@ -357,7 +353,7 @@ void
 ngx_http_oci_tagtree_remove(ngx_http_oci_zone_t *z, ngx_http_oci_tagtree_t *t,
     const oci_str_t *name)
 {
-    size_t                   at, nth, size;
+    size_t                   at, size;
     ngx_uint_t               found;
     ngx_http_oci_tagpos_t    pos;
     ngx_http_oci_tagleaf_t  *leaf;
@@ -372,7 +368,7 @@ ngx_http_oci_tagtree_remove(ngx_http_oci_zone_t *z, ngx_http_oci_tagtree_t *t,
     node = t->nodes[pos.node];
     leaf = node->leaves[pos.leaf];
 
-    at = ngx_http_oci_tagrun_find(leaf->data, leaf->len, name, &found, &nth);
+    at = ngx_http_oci_tagrun_find(leaf->data, leaf->len, name, &found);
 
     if (!found) {
         return;

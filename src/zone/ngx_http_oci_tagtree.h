@@ -78,12 +78,9 @@ void ngx_http_oci_tagtree_remove(ngx_http_oci_zone_t *z,
 void ngx_http_oci_tagtree_trim(ngx_http_oci_zone_t *z,
     ngx_http_oci_tagtree_t *t, ngx_uint_t n);
 
-/*
- * Where name stands in a run, or is to stand; *found is 1 if it does.  *nth:
- * how many are before it.
- */
+/* where name stands in a run, or is to stand; *found is 1 if it does */
 size_t ngx_http_oci_tagrun_find(const u_char *run, size_t len,
-    const oci_str_t *name, ngx_uint_t *found, size_t *nth);
+    const oci_str_t *name, ngx_uint_t *found);
 
 
 #endif /* _NGX_HTTP_OCI_TAGTREE_H_INCLUDED_ */

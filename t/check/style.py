@@ -38,7 +38,7 @@ FORBIDDEN = {
 CONTROL = r"(?:if|for|while|switch)"
 DECLARATION = re.compile(
     r"^ +(?:(?:static|const|unsigned|struct|enum|union|volatile)\s+)*"
-    r"(?:[a-z][a-z0-9_]*_p?t|int|char|long|short|unsigned|"
+    r"(?:[a-z][a-z0-9_]*_(?:p?t|e)|int|char|long|short|unsigned|"
     r"void|va_list|u_char|double|[A-Z][A-Z0-9_]*|(?:struct|enum|union)"
     r" \w+)\s(?:[\s*]|const\b)*[a-z_]\w*\s*(?:\[[^]]*\])*\s*"
     r"(?:=[^=].*|,.*)?[;,{]\s*$"

@@ -189,8 +189,8 @@ add("digest-of-another-length", "src/http/ngx_http_oci_send.c",
     "t/test_blob_read.py::test_head_equals_get")
 
 add("link-to-the-next-page", "src/http/ngx_http_oci_list.c",
-    "        if (l->list.next[0]\n",
-    "        if (l->list.next[0] && l->list.body == NULL\n",
+    "    if (l->list.next[0]\n",
+    "    if (l->list.next[0] && l->list.body == NULL\n",
     "t/test_tags.py::test_pages")
 
 add("n-of-the-next-page", "src/http/ngx_http_oci_send.c",
@@ -208,12 +208,12 @@ add("n-that-is-no-number", "src/http/ngx_http_oci_list.c",
     "            rc = OCI_NOT_FOUND;\n\n        } else {",
     "t/test_tags.py::test_bad_n")
 
-add("filter-of-referrers", "src/http/ngx_http_oci_list.c",
-    "                             l->filtered ? &l->type : NULL, &l->last,",
-    "                             NULL, &l->last,",
+add("filter-of-referrers", "src/http/ngx_http_oci_referrers.c",
+    "                           l->filtered ? &l->type : NULL, &l->last,",
+    "                           NULL, &l->last,",
     "t/test_referrers.py::test_filter")
 
-add("filters-applied", "src/http/ngx_http_oci_list.c",
+add("filters-applied", "src/http/ngx_http_oci_referrers.c",
     "    if (l->filtered) {",
     "    if (l->filtered && l->next[0]) {",
     "t/test_referrers.py::test_filter")
