@@ -41,9 +41,9 @@ def cold(edges, name, size, clients):
     digest = edges.blob(size)
     got, sent = ask(edges, name, digest, clients)
     done = [c for c in got if c["done"] and c["bytes"] == size]
-    out = {"sent": sent / size, "done": len(done), "first": None,
-           "rate": None}
+    out = {"sent": None, "first": None, "rate": None}
     if len(done) == clients:
+        out["sent"] = sent / size
         out["first"] = max(c["first"] for c in got) * 1000
         out["rate"] = min(size / c["seconds"] for c in got) / 1e6
     else:
@@ -129,7 +129,7 @@ def middle(report, edges, count):
         c = got[0]
         good = c["done"] and c["status"] == 206 and c["bytes"] == MIB
         return {"ms": c["seconds"] * 1000 if good else None,
-                "sent": sent / MIB}
+                "sent": sent / MIB if good or name != "ours" else None}
 
     rounds = runs(edges, "1 MiB of 10 GiB", count, part)
     names = ["ours"] + edges.others
