@@ -457,7 +457,7 @@ add("bytes-of-a-head", "src/http/ngx_http_oci_count.c",
 
 add("bytes-of-an-interim-answer", "src/http/ngx_http_oci_count.c",
     "    return (length >= 0) ? ngx_min(sent, length) : sent;",
-    "    return sent;",
+    "    return (length >= 0) ? sent : 0;",
     "t/test_metrics.py::test_expect_is_no_body")
 
 add("status-that-nginx-had-in-mind", "src/http/ngx_http_oci_count.c",
