@@ -67,10 +67,6 @@ oci_response_end(const u_char *p, size_t len, size_t *seen, size_t *size)
 
     i = *seen;
 
-    if (i < len && memchr(p + i, '\0', len - i) != NULL) {
-        return OCI_INVALID;
-    }
-
     for ( /* void */ ; i < len; i = (size_t) (lf - p) + 1) {
 
         lf = memchr(p + i, '\n', len - i);

@@ -75,7 +75,7 @@ typedef struct {
  * Looks for the end of a head in what has come so far.  *seen remembers
  * between calls what was looked at, 0 at first.  OCI_OK with *size, the
  * length of the head with its empty line; OCI_AGAIN: more is needed;
- * OCI_INVALID: longer than OCI_RESPONSE_HEAD_MAX, or it holds a NUL.
+ * OCI_INVALID: longer than OCI_RESPONSE_HEAD_MAX.
  */
 int oci_response_end(const u_char *p, size_t len, size_t *seen, size_t *size);
 
