@@ -59,6 +59,14 @@ def medians(rounds, key, names):
     return out
 
 
+def warm_up(edges):
+    """Every worker has opened its store and has had a first connection."""
+    for name in ["ours"] + edges.others:
+        got, _ = ask(edges, name, edges.blob(64 * KIB), 4 * WORKERS)
+        if not all(c["done"] for c in got):
+            raise programs.BenchError("%s serves nothing" % name)
+
+
 def runs(edges, what, count, work, direct=()):
     names = ["ours"] + edges.others
     variants = {n: (lambda n=n: work(n)) for n in names}
@@ -216,11 +224,12 @@ def measure(report, quick):
     try:
         note("cold rows against " + (", ".join(
             WORDS[n] for n in edges.others) or "nobody"))
+        warm_up(edges)
         edges.up.limit(RATE)
         edges.up.fault(delay=LATENCY)
         alone = one(report, edges, size, count)
         many(report, edges, size, count, alone)
-        connections(report, edges, size, count)
+        connections(report, edges, max(size, 4 * CHUNK), count)
         middle(report, edges, count)
         edges.up.limit(None)
         broken(report, edges, size)
