@@ -34,6 +34,7 @@
 static ngx_uint_t ngx_http_oci_zone_existed(ngx_shm_zone_t *shm_zone);
 static void ngx_http_oci_zone_clear(ngx_http_oci_zone_t *z);
 static void ngx_http_oci_zone_reset(ngx_http_oci_zone_t *z);
+static u_char *ngx_http_oci_zone_part(u_char *p, const oci_str_t *part);
 static ngx_int_t ngx_http_oci_zone_compare(const ngx_http_oci_zone_key_t *key,
     const ngx_http_oci_zone_entry_t *e);
 static void ngx_http_oci_zone_insert(ngx_rbtree_node_t *temp,
@@ -279,20 +280,20 @@ ngx_http_oci_zone_key_of(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
     p = key->data;
 
     *p++ = (u_char) kind;
-    p = ngx_cpymem(p, r->ns.data, r->ns.len);
+    p = ngx_http_oci_zone_part(p, &r->ns);
     *p++ = '\0';
-    p = ngx_cpymem(p, r->name.data, r->name.len);
+    p = ngx_http_oci_zone_part(p, &r->name);
     *p++ = '\0';
 
     rest = p;
 
     if (first) {
-        p = ngx_cpymem(p, first->data, first->len);
+        p = ngx_http_oci_zone_part(p, first);
     }
 
     if (second) {
         *p++ = '\0';
-        p = ngx_cpymem(p, second->data, second->len);
+        p = ngx_http_oci_zone_part(p, second);
     }
 
     key->len = (uint32_t) (p - key->data);
@@ -311,6 +312,15 @@ ngx_http_oci_zone_key_of(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
     }
 
     key->hash = (uint32_t) (hash >> 32) ^ (uint32_t) kind;
+}
+
+
+/* what is empty may be nowhere, and memcpy() minds that */
+
+static u_char *
+ngx_http_oci_zone_part(u_char *p, const oci_str_t *part)
+{
+    return part->len ? ngx_cpymem(p, part->data, part->len) : p;
 }
 
 
