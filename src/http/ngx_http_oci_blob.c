@@ -324,8 +324,8 @@ static ngx_int_t
 ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_blob_get_t *get, int rc)
 {
-    ngx_str_t               location;
-    ngx_http_oci_content_t  content;
+    ngx_http_oci_content_t    content;
+    ngx_http_oci_loc_conf_t  *olcf;
 
     switch (rc) {
 
@@ -333,6 +333,13 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         break;
 
     case OCI_NOT_FOUND:
+
+        olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+        if (olcf->edge) {
+            return ngx_http_oci_blob_pull(r, ctx);
+        }
+
         return ngx_http_oci_send_error(r, OCI_ERR_BLOB_UNKNOWN, 0, NULL,
                                        &ctx->route.reference);
 
@@ -346,15 +353,27 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_memzero(&content, sizeof(ngx_http_oci_content_t));
+
     content.fd = get->file.fd;
-    content.base = 0;
     content.data = get->data;
     content.size = get->file.size;
-    content.digest = ctx->route.digest;
-    content.type = ngx_http_oci_type_blob;
-    content.immutable = 1;
 
-    ctx->media_type = content.type;
+    return ngx_http_oci_blob_content(r, ctx, &content);
+}
+
+
+ngx_int_t
+ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    ngx_http_oci_content_t *content)
+{
+    ngx_str_t  location;
+
+    content->digest = ctx->route.digest;
+    content->type = ngx_http_oci_type_blob;
+    content->immutable = 1;
+
+    ctx->media_type = content->type;
 
     /*
      * Ollama's puller looks for a Location on the 200.  It is the path of
@@ -369,5 +388,5 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_oci_content_send(r, &content);
+    return ngx_http_oci_content_send(r, content);
 }

@@ -359,7 +359,7 @@ ngx_http_oci_content_file(ngx_http_request_t *r,
     file->log = r->connection->log;
     ngx_str_set(&file->name, "content of a store");
 
-    if (content->fd == NGX_INVALID_FILE) {
+    if (content->fd == NGX_INVALID_FILE || content->send) {
         return file;
     }
 
@@ -453,5 +453,17 @@ ngx_http_oci_content_single(ngx_http_request_t *r,
     out.buf = b;
     out.next = NULL;
 
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_oci_content_body(r, content, &out);
+}
+
+
+ngx_int_t
+ngx_http_oci_content_body(ngx_http_request_t *r,
+    ngx_http_oci_content_t *content, ngx_chain_t *body)
+{
+    if (content->send) {
+        return content->send(r, body, content->sender);
+    }
+
+    return ngx_http_output_filter(r, body);
 }

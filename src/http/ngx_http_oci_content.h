@@ -14,6 +14,14 @@
 #include "ngx_http_oci_module.h"
 
 
+/*
+ * Takes the body after the headers, in place of the filters: parts of a file
+ * that are not all there yet.
+ */
+typedef ngx_int_t (*ngx_http_oci_content_pt)(ngx_http_request_t *r,
+    ngx_chain_t *body, void *sender);
+
+
 typedef struct {
     ngx_fd_t         fd;            /* NGX_INVALID_FILE for a HEAD */
     off_t            base;          /* where the content starts in the file */
@@ -22,6 +30,8 @@ typedef struct {
                                        not where ..._parts() says 1 */
     oci_digest_t     digest;
     ngx_str_t        type;          /* lives as long as the request */
+    ngx_http_oci_content_pt  send;  /* NULL: the filters */
+    void            *sender;
     unsigned         immutable:1;   /* asked for by digest */
 } ngx_http_oci_content_t;
 
@@ -42,6 +52,10 @@ ngx_uint_t ngx_http_oci_content_unmodified(ngx_http_request_t *r,
  */
 ngx_int_t ngx_http_oci_content_send(ngx_http_request_t *r,
     ngx_http_oci_content_t *content);
+
+/* the body, after the headers */
+ngx_int_t ngx_http_oci_content_body(ngx_http_request_t *r,
+    ngx_http_oci_content_t *content, ngx_chain_t *body);
 
 /*
  * The body of a 206 with n ranges: multipart/byteranges, one part a range,

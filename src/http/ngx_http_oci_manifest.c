@@ -386,6 +386,7 @@ ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return ngx_http_oci_send_failure(r, rc);
     }
 
+    content.send = NULL;
     content.fd = record->fd;
     content.base = OCI_RECORD_HEADER;
     content.size = record->size;

@@ -9,7 +9,9 @@
 #include "ngx_http_oci_module.h"
 #include "ngx_http_oci_conf.h"
 #include "ngx_http_oci_edge_conf.h"
+#include "ngx_http_oci_fill.h"
 #include "ngx_http_oci_task.h"
+#include "ngx_http_oci_wake.h"
 
 #include "ngx_http_oci_metrics.h"
 #include "ngx_http_oci_status.h"
@@ -333,7 +335,7 @@ ngx_module_t  ngx_http_oci_module = {
     ngx_http_oci_commands,                 /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_oci_wake_init_module,         /* init module */
     ngx_http_oci_init_process,             /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -666,7 +668,7 @@ ngx_http_oci_init_process(ngx_cycle_t *cycle)
         ngx_http_oci_open_store(stores[i], cycle->log);
     }
 
-    return NGX_OK;
+    return ngx_http_oci_wake_init_process(cycle, ngx_http_oci_fill_woken);
 }
 
 

@@ -109,7 +109,7 @@ ngx_http_oci_multirange_send(ngx_http_request_t *r,
         return rc;
     }
 
-    return ngx_http_output_filter(r, out);
+    return ngx_http_oci_content_body(r, content, out);
 }
 
 

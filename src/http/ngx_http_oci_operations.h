@@ -11,7 +11,7 @@
 #define _NGX_HTTP_OCI_OPERATIONS_H_INCLUDED_
 
 
-#include "ngx_http_oci_module.h"
+#include "ngx_http_oci_content.h"
 
 
 /* GET and HEAD of content: end-2, end-3 */
@@ -19,6 +19,14 @@ ngx_int_t ngx_http_oci_blob_handler(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx);
 ngx_int_t ngx_http_oci_manifest_handler(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx);
+
+/* a blob that is not here, from upstream */
+ngx_int_t ngx_http_oci_blob_pull(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx);
+
+/* sends what a blob's file holds, with a blob's headers */
+ngx_int_t ngx_http_oci_blob_content(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx, ngx_http_oci_content_t *content);
 
 /* PUT of a manifest: end-7a, end-7b */
 ngx_int_t ngx_http_oci_manifest_put_handler(ngx_http_request_t *r,

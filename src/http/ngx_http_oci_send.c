@@ -24,6 +24,8 @@ static ngx_str_t  ngx_http_oci_retry_after = ngx_string("1");
 
 
 static ngx_int_t ngx_http_oci_add_allow(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_oci_has_header(ngx_http_request_t *r,
+    const char *name);
 
 
 ngx_int_t
@@ -45,6 +47,32 @@ ngx_http_oci_push_header(ngx_http_request_t *r, u_char *name, size_t len,
     h->lowcase_key = NULL;
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_oci_has_header(ngx_http_request_t *r, const char *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].hash && h[i].key.len == ngx_strlen(name)
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name,
+                                   h[i].key.len)
+                   == 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }
 
 
@@ -409,9 +437,12 @@ ngx_http_oci_send_error(ngx_http_request_t *r, oci_error_t e,
     } else if (status == NGX_HTTP_SERVICE_UNAVAILABLE
                || status == NGX_HTTP_TOO_MANY_REQUESTS)
     {
-        if (ngx_http_oci_add_header(r, "Retry-After",
-                                    &ngx_http_oci_retry_after)
-            != NGX_OK)
+        /* unless the caller knows better */
+
+        if (!ngx_http_oci_has_header(r, "Retry-After")
+            && ngx_http_oci_add_header(r, "Retry-After",
+                                       &ngx_http_oci_retry_after)
+               != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }

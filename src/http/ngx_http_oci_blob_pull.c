@@ -1,0 +1,300 @@
+
+/*
+ * Copyright (C) the ngx_http_oci_module authors
+ *
+ * A blob that the repository does not hold, in a location with an upstream.
+ */
+
+
+#include "ngx_http_oci_operations.h"
+#include "ngx_http_oci_content.h"
+#include "ngx_http_oci_pull.h"
+#include "ngx_http_oci_right.h"
+#include "ngx_http_oci_send.h"
+#include "ngx_http_oci_task.h"
+
+#include "oci_blob.h"
+#include "oci_manifest_find.h"
+
+
+#define NGX_HTTP_OCI_BLOB_MANIFESTS  512    /* to look through for its name */
+
+
+typedef struct {
+    ngx_http_oci_pull_t      pull;
+    const oci_store_t       *store;
+    const oci_repo_t        *repo;
+    const oci_digest_t      *digest;
+    int64_t                  size;
+} ngx_http_oci_blob_pull_t;
+
+
+static int ngx_http_oci_blob_pull_work(void *data);
+static void ngx_http_oci_blob_pull_done(ngx_http_request_t *r, void *data,
+    int rc);
+static ngx_uint_t ngx_http_oci_blob_pull_right(ngx_http_request_t *r,
+    ngx_http_oci_pull_t *pull);
+static ngx_int_t ngx_http_oci_blob_pull_answer(ngx_http_request_t *r,
+    ngx_http_oci_pull_t *pull, ngx_int_t rc);
+static ngx_int_t ngx_http_oci_blob_pull_stored(ngx_http_request_t *r);
+static ngx_int_t ngx_http_oci_blob_pull_refused(ngx_http_request_t *r,
+    ngx_http_oci_pull_t *pull);
+
+
+ngx_int_t
+ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
+{
+    ngx_str_t                  name;
+    ngx_http_oci_loc_conf_t   *olcf;
+    ngx_http_oci_fill_ask_t   *ask;
+    ngx_http_oci_blob_pull_t  *bp;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    bp = ngx_pcalloc(r->pool, sizeof(ngx_http_oci_blob_pull_t));
+    if (bp == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ask = &bp->pull.ask;
+
+    name.len = ctx->repo.name.len;
+    name.data = ctx->repo.name.data;
+
+    switch (ngx_http_oci_target_eval(r, olcf->edge, &name, &ask->target)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        return ngx_http_oci_send_error(r, OCI_ERR_BLOB_UNKNOWN, 0, NULL,
+                                       &ctx->route.reference);
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ask->conf = olcf->edge;
+    ask->store = &olcf->store->store;
+    ask->zone = &olcf->store->cache;
+    ask->pool = olcf->write_pool;
+    ask->reserve = olcf->store->min_free;
+    ask->repo = &ctx->repo;
+    ask->digest = &ctx->route.digest;
+    ask->size = -1;
+
+    if (olcf->edge->auth == NGX_HTTP_OCI_AUTH_CLIENT
+        && r->headers_in.authorization)
+    {
+        ask->authorization = r->headers_in.authorization->value;
+    }
+
+    bp->pull.answer = ngx_http_oci_blob_pull_answer;
+
+    bp->store = ask->store;
+    bp->repo = ask->repo;
+    bp->digest = ask->digest;
+
+    if (ngx_http_oci_task_post(r, olcf->read_pool,
+                               ngx_http_oci_blob_pull_work,
+                               ngx_http_oci_blob_pull_done, bp, 0)
+        != NGX_OK)
+    {
+        return ngx_http_oci_send_failure(r, OCI_AGAIN);
+    }
+
+    ngx_http_oci_task_watch(r);
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+/* a manifest that the repository has may name the blob, and its size */
+
+static int
+ngx_http_oci_blob_pull_work(void *data)
+{
+    ngx_http_oci_blob_pull_t  *bp = data;
+
+    return oci_manifest_find(bp->store, bp->repo, bp->digest,
+                             NGX_HTTP_OCI_BLOB_MANIFESTS, &bp->size);
+}
+
+
+static void
+ngx_http_oci_blob_pull_done(ngx_http_request_t *r, void *data, int rc)
+{
+    ngx_http_oci_blob_pull_t  *bp = data;
+
+    if (rc == OCI_OK) {
+        bp->pull.ask.size = bp->size;
+        bp->pull.ask.known = ngx_http_oci_blob_pull_right(r, &bp->pull);
+    }
+
+    ngx_http_finalize_request(r, ngx_http_oci_pull(r, &bp->pull));
+}
+
+
+/* of a client that is to be asked for, the manifest alone says nothing */
+
+static ngx_uint_t
+ngx_http_oci_blob_pull_right(ngx_http_request_t *r, ngx_http_oci_pull_t *pull)
+{
+    ngx_http_oci_right_t      right;
+    ngx_http_oci_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (olcf->edge->auth != NGX_HTTP_OCI_AUTH_CLIENT) {
+        return 1;
+    }
+
+    right.zone = pull->ask.zone;
+    right.repo = pull->ask.repo;
+    right.target = pull->ask.target;
+    right.authorization = pull->ask.authorization;
+    right.valid = (ngx_msec_t) olcf->valid * 1000;
+
+    return ngx_http_oci_right_known(&right, NULL);
+}
+
+
+static ngx_int_t
+ngx_http_oci_blob_pull_answer(ngx_http_request_t *r,
+    ngx_http_oci_pull_t *pull, ngx_int_t rc)
+{
+    ngx_http_oci_ctx_t      *ctx;
+    ngx_http_oci_content_t   content;
+
+    if (rc == NGX_DONE) {
+        return ngx_http_oci_blob_pull_stored(r);
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_oci_blob_pull_refused(r, pull);
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+    ngx_memzero(&content, sizeof(ngx_http_oci_content_t));
+
+    content.fd = pull->fd;
+    content.size = pull->size;
+    content.send = ngx_http_oci_pull_send;
+    content.sender = pull;
+
+    ctx->cache_status = NGX_HTTP_OCI_STATUS_FILL;
+
+    return ngx_http_oci_blob_content(r, ctx, &content);
+}
+
+
+/* it has come meanwhile: as any other */
+
+static ngx_int_t
+ngx_http_oci_blob_pull_stored(ngx_http_request_t *r)
+{
+    int                       rc;
+    oci_file_t                f;
+    ngx_http_oci_ctx_t       *ctx;
+    ngx_http_oci_content_t    content;
+    ngx_http_oci_loc_conf_t  *olcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    rc = (r->method == NGX_HTTP_HEAD)
+         ? oci_blob_stat(&olcf->store->store, &ctx->repo, &ctx->route.digest,
+                         &f)
+         : oci_blob_open(&olcf->store->store, &ctx->repo, &ctx->route.digest,
+                         &f);
+
+    switch (rc) {
+
+    case OCI_OK:
+        break;
+
+    case OCI_NOT_FOUND:
+
+        /* and has gone again: so little room is left */
+
+        return ngx_http_oci_send_failure(r, OCI_AGAIN);
+
+    default:
+        ngx_http_oci_log_failure(r->connection->log, oci_failure());
+        return ngx_http_oci_send_failure(r, rc);
+    }
+
+    if (f.fd != NGX_INVALID_FILE
+        && ngx_http_oci_content_own(r, f.fd) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memzero(&content, sizeof(ngx_http_oci_content_t));
+
+    content.fd = f.fd;
+    content.size = f.size;
+
+    ctx->cache_status = NGX_HTTP_OCI_STATUS_FILL;
+
+    return ngx_http_oci_blob_content(r, ctx, &content);
+}
+
+
+static ngx_int_t
+ngx_http_oci_blob_pull_refused(ngx_http_request_t *r,
+    ngx_http_oci_pull_t *pull)
+{
+    ngx_str_t            value;
+    oci_error_t          code;
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+    if (pull->retry_after > 0) {
+
+        value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
+        if (value.data == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        value.len = ngx_sprintf(value.data, "%i", pull->retry_after)
+                    - value.data;
+
+        if (ngx_http_oci_add_header(r, "Retry-After", &value) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    switch (pull->status) {
+
+    case 401:
+    case 403:
+
+        /* the edge's own account, or this client, may not read it */
+
+        return ngx_http_oci_send_error(r, OCI_ERR_DENIED, 0, NULL,
+                                       &ctx->route.reference);
+
+    case 404:
+        code = OCI_ERR_BLOB_UNKNOWN;
+        break;
+
+    case 429:
+        code = OCI_ERR_TOOMANYREQUESTS;
+        break;
+
+    case 500:
+        code = OCI_ERR_UNKNOWN;
+        break;
+
+    default:
+        code = OCI_ERR_UNAVAILABLE;
+    }
+
+    return ngx_http_oci_send_error(r, code, pull->status, NULL,
+                                   &ctx->route.reference);
+}
