@@ -1,0 +1,261 @@
+"""Pushes through an edge: to the upstream, or kept here."""
+
+import os
+import threading
+
+import pytest
+import requests
+
+from edge import edge, fresh
+from gate import wait_for
+from oci import IMAGE, Client, digest, error, header, ok
+
+LONG = "oci_valid 1h; oci_valid_missing 1h;"
+ALL = "pull push delete"
+TO = LONG + "oci_push upstream;"
+HERE = LONG + "oci_push local;"
+MIB = 1 << 20
+
+
+@pytest.fixture
+def away(factory, upstreams):
+    """(upstream, edge that pushes to it, client)"""
+    up = upstreams()
+    n = edge(factory, up, TO, methods=ALL)
+    return up, n, n.client()
+
+
+def follow(n, r):
+    """The Location of an upload, on this server whatever its form."""
+    loc = header(r, "Location")
+    if loc.startswith("http"):
+        assert loc.startswith(n.url + "/"), loc
+        loc = loc[len(n.url):]
+    assert loc.startswith("/v2/"), loc
+    return loc
+
+
+def push(n, c, repo, data, *parts):
+    """A blob: POST, a PATCH for each part, PUT."""
+    r = ok(c.post("/v2/%s/blobs/uploads/" % repo), 202)
+    at = 0
+    for size in parts:
+        r = ok(c.patch(follow(n, r), data=data[at:at + size], headers={
+            "Content-Type": "application/octet-stream"}), 202)
+        at += size
+        assert header(r, "Range") == "0-%d" % (at - 1)
+    loc = follow(n, r)
+    r = c.put(loc + ("&" if "?" in loc else "?") + "digest=" + digest(data),
+              data=data[at:])
+    ok(r, 201)
+    assert digest(data) in header(r, "Location")
+    return digest(data)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("kind", ["relative", "absolute"])
+def test_to_the_upstream(away, kind):
+    up, n, c = away
+    up.location = kind
+    layer = os.urandom(300000)
+    for parts in ((), (100000,), (100000, 50000), (300000,)):
+        layer = os.urandom(300000)
+        push(n, c, "a/b", layer, *parts)
+        assert up.read(digest(layer)) == layer
+        assert c.blob("a/b", digest(layer)).content == layer
+    body = c.image("a/b", layers=None, blobs=False)
+    r = ok(c.put_manifest("a/b", "v1", body), 201)
+    assert header(r, "Docker-Content-Digest") == digest(body)
+    assert up.repo("a/b").manifests[digest(body)] == (IMAGE, body)
+    assert c.manifest("a/b", "v1").content == body
+
+
+def test_tags_that_were_pushed(away):
+    """A tag is fresh at once, however long it is trusted."""
+    up, n, c = away
+    up.image("a", "v1")
+    ok(c.manifest("a", "v1"), 200)
+    assert c.tags("a") == ["v1"]
+    assert c.manifest("a", "v2").status_code == 404
+    body = c.image("a", layers=[])
+    for tag in ("v1", "v2"):
+        ok(c.put_manifest("a", tag, body), 201)
+        for _ in range(6):
+            r = ok(fresh(n, "GET", "/v2/a/manifests/" + tag), 200)
+            assert header(r, "Docker-Content-Digest") == digest(body)
+    assert c.tags("a") == ["v1", "v2"]
+
+
+def test_blobs_that_were_missing(away):
+    up, n, c = away
+    data = os.urandom(1000)
+    assert c.blob("a", digest(data)).status_code == 404
+    assert not c.has("a", digest(data))
+    push(n, c, "a", data)
+    for _ in range(4):
+        r = fresh(n, "GET", "/v2/a/blobs/" + digest(data))
+        assert r.content == data
+
+
+def test_referrers_that_were_pushed(away):
+    up, n, c = away
+    d = up.image("a", "v1")
+    assert c.referrers("a", d)[1] == []
+    body = c.image("a", layers=[], subject=up.descriptor(d),
+                   artifactType="test/x")
+    r = ok(c.put_manifest("a", digest(body), body), 201)
+    assert header(r, "OCI-Subject") == d
+    assert [x["digest"] for x in c.referrers("a", d)[1]] == [digest(body)]
+
+
+def test_mounts_and_sessions(away):
+    up, n, c = away
+    data = os.urandom(1000)
+    up.blob("a", data)
+    query = "?mount=%s&from=a" % digest(data)
+    r = ok(c.post("/v2/b/blobs/uploads/" + query), 201)
+    assert digest(data) in header(r, "Location")
+    assert c.blob("b", digest(data)).content == data
+    r = ok(c.post("/v2/b/blobs/uploads/?mount=%s&from=c" % digest(data)),
+           202)
+    loc = follow(n, ok(c.patch(follow(n, r), data=b"abc"), 202))
+    r = ok(c.get(loc), 204)
+    assert header(r, "Range") == "0-2"
+    ok(c.delete(loc), 204)
+    error(c.get(loc), 404, "BLOB_UPLOAD_UNKNOWN")
+
+
+def test_deletes(away):
+    up, n, c = away
+    d = up.image("a", "v1", "v2")
+    ok(c.manifest("a", "v1"), 200)
+    ok(c.manifest("a", d), 200)
+    ok(c.delete("/v2/a/manifests/v1"), 202)
+    assert "v1" not in up.repo("a").tags
+    assert fresh(n, "GET", "/v2/a/manifests/v1").status_code == 404
+    ok(c.delete("/v2/a/manifests/" + d), 202)
+    assert d not in up.repo("a").manifests
+    for ref in (d, "v2"):
+        assert fresh(n, "GET", "/v2/a/manifests/" + ref).status_code == 404
+
+
+def test_refusals(away):
+    """What the upstream says against a push is what the client hears."""
+    up, n, c = away
+    r = ok(c.post("/v2/a/blobs/uploads/"), 202)
+    loc = follow(n, r)
+    r = c.put(loc + "&digest=" + digest(b"other"), data=b"abc")
+    error(r, 400, "DIGEST_INVALID")
+    up.push = False
+    error(c.post("/v2/a/blobs/uploads/"), 405, "UNSUPPORTED")
+    error(c.put_manifest("a", "v1", c.image("a", blobs=False)), 405,
+          "UNSUPPORTED")
+    up.push = True
+    up.fault(status=403)
+    assert c.post("/v2/a/blobs/uploads/").status_code == 403
+    up.mend()
+    up.stop()
+    r = c.post("/v2/a/blobs/uploads/")
+    assert r.status_code in (502, 503, 504) and r.json()["errors"]
+
+
+def rss(n):
+    out = 0
+    for pid in n.workers():
+        with open("/proc/%d/status" % pid, encoding="ascii") as f:
+            out += next(int(x.split()[1]) for x in f if x.startswith(
+                "RssAnon"))
+    return out
+
+
+@pytest.mark.native
+def test_unbuffered(away):
+    """A big body goes through as it comes: no memory, no temporary file."""
+    up, n, c = away
+    data = os.urandom(MIB) * 96
+    r = ok(c.post("/v2/a/blobs/uploads/"), 202)
+    loc = follow(n, r)
+    before = rss(n)
+    rule = up.fault("uploads", method="PATCH", hold=True)
+    out = []
+    other = Client(n.url)
+    t = threading.Thread(target=lambda: out.append(
+        other.patch(loc, data=data)))
+    t.start()
+    wait_for("the upstream to hear of it", lambda: rule.hits)
+    temp = [os.path.join(base, f) for base, _, files in os.walk(
+        os.path.join(n.prefix, "temp")) for f in files]
+    assert not temp and not n.tree("uploads")
+    rule.release()
+    peak = before
+    while t.is_alive():
+        peak = max(peak, rss(n))
+        t.join(0.02)
+    other.close()
+    assert header(ok(out[0], 202), "Range") == "0-%d" % (len(data) - 1)
+    assert peak - before < 16 * 1024
+    assert not n.tree("uploads")
+
+
+def test_pushes_of_clients(factory, upstreams):
+    """With their own rights, and with nobody else's."""
+    up = upstreams(auth="bearer", users={"alice": "secret", "bob": "other"})
+    up.grant("alice", "a", "pull,push")
+    up.grant("bob", "a")
+    n = edge(factory, up, TO + "oci_pass_auth client;", methods=ALL)
+
+    def login(user):
+        r = requests.get(up.realm, auth=(user, up.users[user]), timeout=10,
+                         params={"service": up.service,
+                                 "scope": "repository:a:pull,push"})
+        return {"Authorization": "Bearer " + r.json()["token"]}
+
+    path = "/v2/a/blobs/uploads/"
+    r = fresh(n, "POST", path)
+    assert r.status_code == 401
+    assert 'scope="repository:a:pull,push"' in header(r, "WWW-Authenticate")
+    r = fresh(n, "POST", path, headers=login("bob"))
+    assert r.status_code in (401, 403)
+    alice = login("alice")
+    r = ok(fresh(n, "POST", path, headers=alice), 202)
+    data = os.urandom(1000)
+    loc = follow(n, r) + "&digest=" + digest(data)
+    assert fresh(n, "PUT", loc, data=data).status_code == 401
+    ok(fresh(n, "PUT", loc, data=data, headers=alice), 201)
+    assert up.read(digest(data)) == data
+
+
+@pytest.mark.smoke
+def test_kept_here(factory, upstreams):
+    """Pushes stay; what is not here still comes from the upstream."""
+    up = upstreams()
+    layer = os.urandom(5000)
+    image = up.image("a", "v1", layers=[layer])
+    n = edge(factory, up, HERE, methods=ALL)
+    c = n.client()
+    assert c.blob("a", digest(layer)).content == layer
+    ok(c.manifest("a", "v1"), 200)
+    mine = c.push_image("a", "mine")
+    up.clear()
+    assert header(ok(c.manifest("a", "mine"), 200),
+                  "Docker-Content-Digest") == mine
+    ok(c.manifest("a", mine), 200)
+    assert not up.seen("PUT") and not up.seen("POST")
+    assert not up.seen("GET", "mine")
+    assert header(ok(c.manifest("a", "v1"), 200),
+                  "Docker-Content-Digest") == image
+
+
+def test_what_a_push_names_stays(factory, upstreams):
+    """A manifest that is pushed here keeps the filled blobs it names."""
+    up = upstreams()
+    layer = os.urandom(5000)
+    up.image("a", "v1", layers=[layer])
+    n = edge(factory, up, HERE, methods=ALL)
+    c = n.client()
+    assert c.blob("a", digest(layer)).content == layer
+    hexa = digest(layer)[7:]
+    assert os.path.exists(n.repo("a", "_cached", "sha256", hexa))
+    body = c.image("a", layers=[up.descriptor(digest(layer))])
+    ok(c.put_manifest("a", "mine", body), 201)
+    assert os.path.exists(n.repo("a", "_blobs", "sha256", hexa))
