@@ -130,6 +130,9 @@ ngx_http_oci_tagset_put(const ngx_http_oci_cache_ask_t *ask, uint64_t token,
             && ngx_http_oci_tagset_commit(ask, token, stamp) == NGX_OK)
         {
             token = 0;
+
+        } else {
+            ngx_http_oci_tagset_put_small(ask, NULL, 0, 0, stamp);
         }
 
     } else if (count != 0) {
@@ -145,6 +148,8 @@ ngx_http_oci_tagset_put(const ngx_http_oci_cache_ask_t *ask, uint64_t token,
 }
 
 
+/* no name: what stands for a list that found no room */
+
 static void
 ngx_http_oci_tagset_put_small(const ngx_http_oci_cache_ask_t *ask,
     const u_char *run, size_t len, size_t count, const oci_stamp_t *stamp)
@@ -159,6 +164,7 @@ ngx_http_oci_tagset_put_small(const ngx_http_oci_cache_ask_t *ask,
     ngx_memzero(&set, sizeof(ngx_http_oci_tagset_t));
 
     set.token = ngx_http_oci_tagset_token();
+    set.state = count ? 0 : NGX_HTTP_OCI_TAGSET_REFUSED;
     set.tree.count = count;
 
     ngx_http_oci_tagset_key(&key, ask, 0);

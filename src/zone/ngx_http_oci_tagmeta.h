@@ -19,6 +19,7 @@
 
 #define NGX_HTTP_OCI_TAGSET_BUILDING  1
 #define NGX_HTTP_OCI_TAGSET_GOING     2
+#define NGX_HTTP_OCI_TAGSET_REFUSED   3         /* found no room */
 
 
 /* of a small one it ends before tree.nodes */

@@ -26,6 +26,9 @@
  */
 #define NGX_HTTP_OCI_TAGSET_BEHIND   100        /* ms */
 
+/* what found no room is not tried again so soon */
+#define NGX_HTTP_OCI_TAGSET_AGAIN    60000      /* ms */
+
 
 static ngx_uint_t ngx_http_oci_tagset_behind(ngx_http_oci_zone_entry_t *e,
     ngx_http_oci_tagset_t *set);
@@ -80,7 +83,9 @@ ngx_http_oci_tagset_read(const ngx_http_oci_cache_ask_t *ask,
 
     if (set.state) {
         rc = NGX_HTTP_OCI_CACHE_MISS;
-        part->wanted = 1;
+        part->wanted = (set.state != NGX_HTTP_OCI_TAGSET_REFUSED
+                        || ngx_current_msec - e->checked
+                           >= NGX_HTTP_OCI_TAGSET_AGAIN);
         goto done;
     }
 
