@@ -81,7 +81,7 @@ class Result(dict):
 
 def probe(n, path, repository="app", headers=None, base="/probe", **args):
     query = dict(args, path=path, repository=repository)
-    r = fresh(n, "GET", base + "?" + urllib.parse.urlencode(query),
+    r = fresh(n, "GET", base + "?" + urllib.parse.urlencode(query, safe="/:"),
               headers=headers or {})
     assert r.status_code == 200, (r.status_code, r.text)
     out = Result()
