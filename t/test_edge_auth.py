@@ -227,9 +227,10 @@ def test_rights_are_remembered(factory, upstreams):
     for path in w.paths:
         ok(w.get(path, headers=alice), 200)
     w.up.clear()
-    for path in w.paths * 3:
+    for path in w.paths * 5:
         ok(w.get(path, headers=alice), 200)
-    assert not w.up.seen(role="registry")
+    # one question for each manifest, at most
+    assert len(w.up.seen(role="registry")) <= 2
 
 
 def test_another_token_of_the_same_user(factory, upstreams):
@@ -322,7 +323,7 @@ def test_digest_of_another_repository(factory, upstreams):
     wait_for("the blob", lambda: fresh(n, "GET", "/v2/b/blobs/" + blob)
              .status_code == 200, 10, 0.1)
     assert fresh(n, "GET", "/v2/b/blobs/" + blob).content == layer
-    assert up.sent(blob) == len(layer)
+    assert up.sent(blob) == len(layer), up.seen("GET", blob)
 
 
 def test_digest_that_a_manifest_names(factory, upstreams):
@@ -365,12 +366,12 @@ def test_fill_is_joined_with_a_right_only(factory, upstreams):
     w = Private(upstreams)
     w.n = edge(factory, w.up, LONG + CLIENT)
     alice, bob = w.login("alice"), w.login("bob")
-    rule = w.up.fault("/v2/a/blobs/", method="GET", rate=1 << 16)
+    w.up.fault("/v2/a/blobs/", method="GET", rate=1 << 16)
     out = []
     t = threading.Thread(target=lambda: out.append(
         w.get(w.paths[2], headers=alice)))
     t.start()
-    wait_for("the fill", lambda: rule.hits >= 2)
+    wait_for("the fill", lambda: w.up.sent(w.blob))
     for headers in ({}, bob):
         r = w.get(w.paths[2], headers=headers)
         assert r.status_code in REFUSED

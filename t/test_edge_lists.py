@@ -166,7 +166,7 @@ def test_bad_lists(factory, upstreams):
             rule = up.fault("/(tags|referrers)/", **(dict(
                 fields, status=200) if "body" in fields else fields))
             r = c.get(path)
-            assert r.status_code in (502, 503), (path, fields)
+            assert r.status_code in (502, 503), (path, fields, r.text)
             assert r.json()["errors"]
             up.mend(rule)
         wait_for("the list", lambda: c.get(path).status_code == 200, 20, 0.1)

@@ -386,7 +386,7 @@ class Upstream:
     # ---- counts
 
     def counted(self, req, n):
-        if req.digest is not None and req.role != "token":
+        if req.digest is not None and req.status in (200, 206):
             with self.lock:
                 self.bytes_sent[req.digest] = (
                     self.bytes_sent.get(req.digest, 0) + n)
