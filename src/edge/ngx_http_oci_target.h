@@ -31,7 +31,7 @@ struct ngx_http_oci_target_s {
 
     ngx_str_t                       repository; /* upstream; may be empty */
 
-    ngx_str_t                       host;       /* lower case, no port, no [] */
+    ngx_str_t                       host;       /* lower case, no [] */
     in_port_t                       port;
     ngx_str_t                       host_header;
     ngx_str_t                       prefix;     /* of paths, no "/" at the end */

@@ -42,6 +42,8 @@ ngx_http_oci_tls_create(ngx_conf_t *cf, ngx_http_oci_edge_conf_t *conf)
     ngx_ssl_t           *ssl;
     ngx_pool_cleanup_t  *cln;
 
+    static const u_char  alpn[] = "\x08http/1.1";
+
     ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
     if (ssl == NULL) {
         return NGX_CONF_ERROR;
@@ -83,8 +85,7 @@ ngx_http_oci_tls_create(ngx_conf_t *cf, ngx_http_oci_edge_conf_t *conf)
         }
     }
 
-    if (SSL_CTX_set_alpn_protos(ssl->ctx, (u_char *) "\x08http/1.1", 9) != 0)
-    {
+    if (SSL_CTX_set_alpn_protos(ssl->ctx, alpn, sizeof(alpn) - 1) != 0) {
         return NGX_CONF_ERROR;
     }
 
