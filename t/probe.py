@@ -13,7 +13,9 @@ from edge import fresh
 from nginx import ROOT
 
 FOLDERS = ("src/core", "src/event", "src/event/modules", "src/os/unix",
-           "objs", "src/http", "src/http/modules", "src/http/v2")
+           "objs", "src/http", "src/http/modules", "src/http/v2",
+           # of nginx 1.25 and later
+           "src/event/quic", "src/http/v3")
 
 _built = {}
 
