@@ -85,12 +85,19 @@ ngx_http_oci_detached_create(ngx_pool_t *pool, ngx_log_t *log,
         return NULL;
     }
 
-    u->conf = ngx_pcalloc(pool, sizeof(ngx_http_upstream_conf_t));
     u->state = ngx_pcalloc(pool, sizeof(ngx_http_upstream_state_t));
 
-    if (u->conf == NULL || u->state == NULL) {
+    if (u->state == NULL) {
         return NULL;
     }
+
+    u->state->connect_time = (ngx_msec_t) -1;
+    u->state->header_time = (ngx_msec_t) -1;
+    u->state->response_time = (ngx_msec_t) -1;
+
+    /* of the location: some balancers keep connections by it */
+
+    u->conf = conf->upstream;
 
     u->peer.log = log;
     u->peer.log_error = NGX_ERROR_ERR;

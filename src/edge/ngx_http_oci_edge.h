@@ -85,6 +85,7 @@ typedef struct ngx_http_oci_edge_conf_s {
 
     /* of the location: requests that no client made need them */
 
+    ngx_http_upstream_conf_t    *upstream;  /* all zero */
     void                       **main_conf;
     void                       **srv_conf;
     void                       **loc_conf;

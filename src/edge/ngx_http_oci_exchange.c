@@ -155,6 +155,8 @@ ngx_http_oci_exchange_fail(ngx_http_oci_exchange_t *x,
         return;
     }
 
+    x->peer.error = rc;
+
     if (!x->idempotent || ngx_http_oci_peer_next(&x->peer) != NGX_OK) {
         ngx_http_oci_exchange_finish(x, rc);
     }
@@ -605,6 +607,16 @@ ngx_http_oci_exchange_head(ngx_http_oci_exchange_t *x)
     x->inside = 0;
 
     if (rc == NGX_DECLINED) {
+
+        if (x->content.mode == OCI_BODY_EOF
+            || x->response->content_length > NGX_HTTP_OCI_EXCHANGE_DRAIN)
+        {
+            /* another connection costs less than that body */
+
+            ngx_http_oci_exchange_finish(x, NGX_HTTP_OCI_FETCH_OK);
+            return NGX_DONE;
+        }
+
         x->drained = 1;
         rc = NGX_OK;
     }

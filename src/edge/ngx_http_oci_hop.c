@@ -433,7 +433,7 @@ ngx_http_oci_hop_compose(ngx_http_oci_exchange_t *ex)
 
     b->last = ngx_cpymem(b->last, CRLF, sizeof(CRLF) - 1);
 
-    if (ngx_http_oci_hop_body(f) && f->send == NULL) {
+    if (ngx_http_oci_hop_body(f) && f->send == NULL && f->content.len) {
         b->last = ngx_cpymem(b->last, f->content.data, f->content.len);
     }
 
@@ -503,5 +503,5 @@ ngx_http_oci_hop_head(ngx_http_oci_fetch_t *f, ngx_http_oci_peer_t *peer,
         p = ngx_sprintf(p, "Authorization: %V" CRLF, &x->auth.value);
     }
 
-    return ngx_cpymem(p, f->headers.data, f->headers.len);
+    return ngx_sprintf(p, "%V", &f->headers);
 }

@@ -27,6 +27,7 @@ static void ngx_http_oci_peer_tls(ngx_http_oci_peer_t *peer,
 static void ngx_http_oci_peer_tls_handler(ngx_connection_t *c);
 static void ngx_http_oci_peer_ready(ngx_http_oci_peer_t *peer,
     ngx_uint_t reused);
+static ngx_int_t ngx_http_oci_peer_remember(ngx_http_oci_peer_t *peer);
 static void ngx_http_oci_peer_release(ngx_http_oci_peer_t *peer,
     ngx_uint_t keepalive, ngx_uint_t failed);
 
@@ -580,6 +581,11 @@ ngx_http_oci_peer_ready(ngx_http_oci_peer_t *peer, ngx_uint_t reused)
 
     c->requests++;
 
+    if (ngx_http_oci_peer_remember(peer) != NGX_OK) {
+        ngx_http_oci_peer_fail(peer, NGX_HTTP_OCI_FETCH_INTERNAL);
+        return;
+    }
+
     ngx_http_oci_peer_use(peer, c);
 
     if (reused && c->write->timer_set) {
@@ -589,11 +595,38 @@ ngx_http_oci_peer_ready(ngx_http_oci_peer_t *peer, ngx_uint_t reused)
     peer->connection = c;
     peer->reused = reused ? 1 : 0;
 
-    if (peer->pc->name) {
-        peer->name = *peer->pc->name;
+    peer->handler(peer, NGX_HTTP_OCI_FETCH_OK);
+}
+
+
+/* a group may let go of a peer, with its address, while it is in use */
+
+static ngx_int_t
+ngx_http_oci_peer_remember(ngx_http_oci_peer_t *peer)
+{
+    ngx_peer_connection_t  *pc;
+
+    pc = peer->pc;
+
+    if (pc->sockaddr != &peer->idle.sockaddr) {
+
+        if ((size_t) pc->socklen > sizeof(ngx_sockaddr_t)) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(&peer->idle, pc->sockaddr, pc->socklen);
+        peer->idle_len = pc->socklen;
     }
 
-    peer->handler(peer, NGX_HTTP_OCI_FETCH_OK);
+    peer->name.data = ngx_pnalloc(peer->pool, NGX_SOCKADDR_STRLEN);
+    if (peer->name.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    peer->name.len = ngx_sock_ntop(&peer->idle.sockaddr, peer->idle_len,
+                                   peer->name.data, NGX_SOCKADDR_STRLEN, 1);
+
+    return NGX_OK;
 }
 
 
@@ -690,9 +723,9 @@ ngx_http_oci_peer_release(ngx_http_oci_peer_t *peer, ngx_uint_t keepalive,
     }
 
     if (c) {
-        if (keepalive && peer->pc->sockaddr) {
-            ngx_http_oci_keepalive_put(c, &peer->key, peer->pc->sockaddr,
-                                       peer->pc->socklen);
+        if (keepalive) {
+            ngx_http_oci_keepalive_put(c, &peer->key, &peer->idle.sockaddr,
+                                       peer->idle_len);
 
         } else {
             ngx_http_oci_keepalive_close(c);

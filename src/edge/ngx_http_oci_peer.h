@@ -93,8 +93,8 @@ struct ngx_http_oci_peer_s {
     void                            *get_data;
     ngx_resolver_ctx_t              *resolving;
     ngx_uint_t                       next;          /* of addrs */
-    ngx_sockaddr_t                   idle;          /* of a connection that
-                                                       was idle */
+    ngx_sockaddr_t                   idle;          /* of the connection, to
+                                                       keep it by */
     socklen_t                        idle_len;
     ngx_str_t                        key;
     ngx_buf_t                       *tunnel;

@@ -358,7 +358,10 @@ ngx_http_oci_target_dup(ngx_pool_t *pool, ngx_str_t *s)
         return NGX_ERROR;
     }
 
-    ngx_memcpy(p, s->data, s->len);
+    if (s->len) {
+        ngx_memcpy(p, s->data, s->len);
+    }
+
     p[s->len] = '\0';
     s->data = p;
 

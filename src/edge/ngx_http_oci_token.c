@@ -144,15 +144,24 @@ ngx_http_oci_realm_set(ngx_str_t *key, oci_challenge_t *c, ngx_str_t *extra,
 
     realm->realm.data = p;
     realm->realm.len = c->realm.len;
-    p = ngx_cpymem(p, c->realm.data, c->realm.len);
+
+    if (c->realm.len) {
+        p = ngx_cpymem(p, c->realm.data, c->realm.len);
+    }
 
     realm->service.data = p;
     realm->service.len = c->service.len;
-    p = ngx_cpymem(p, c->service.data, c->service.len);
+
+    if (c->service.len) {
+        p = ngx_cpymem(p, c->service.data, c->service.len);
+    }
 
     realm->extra.data = p;
     realm->extra.len = extra->len;
-    ngx_memcpy(p, extra->data, extra->len);
+
+    if (extra->len) {
+        ngx_memcpy(p, extra->data, extra->len);
+    }
 
     return realm;
 }

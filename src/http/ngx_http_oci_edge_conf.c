@@ -146,6 +146,11 @@ ngx_http_oci_edge_conf_merge(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *up,
         return NGX_CONF_OK;
     }
 
+    conf->upstream = ngx_pcalloc(cf->pool, sizeof(ngx_http_upstream_conf_t));
+    if (conf->upstream == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
     ctx = cf->ctx;
 
     conf->main_conf = ctx->main_conf;
