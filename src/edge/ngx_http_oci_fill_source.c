@@ -13,6 +13,8 @@
 
 static ngx_uint_t ngx_http_oci_source_same(ngx_http_oci_source_t *source,
     ngx_http_oci_fill_ask_t *ask);
+static ngx_uint_t ngx_http_oci_source_equal(const u_char *a, size_t a_len,
+    const u_char *b, size_t b_len);
 static ngx_http_oci_source_t *ngx_http_oci_source_create(
     ngx_http_oci_fill_t *fill, ngx_http_oci_fill_ask_t *ask);
 static ngx_int_t ngx_http_oci_source_copy(ngx_pool_t *pool, oci_str_t *to,
@@ -68,22 +70,34 @@ ngx_http_oci_source_same(ngx_http_oci_source_t *source,
     ngx_http_oci_fill_ask_t *ask)
 {
     return source->conf == ask->conf
-           && source->repo.ns.len == ask->repo->ns.len
-           && ngx_memcmp(source->repo.ns.data, ask->repo->ns.data,
-                         ask->repo->ns.len) == 0
-           && source->repo.name.len == ask->repo->name.len
-           && ngx_memcmp(source->repo.name.data, ask->repo->name.data,
-                         ask->repo->name.len) == 0
-           && source->authorization.len == ask->authorization.len
-           && ngx_memcmp(source->authorization.data, ask->authorization.data,
-                         ask->authorization.len) == 0
-           && source->target->key.len == ask->target->key.len
-           && ngx_memcmp(source->target->key.data, ask->target->key.data,
-                         ask->target->key.len) == 0
-           && source->target->repository.len == ask->target->repository.len
-           && ngx_memcmp(source->target->repository.data,
-                         ask->target->repository.data,
-                         ask->target->repository.len) == 0;
+           && ngx_http_oci_source_equal(source->repo.ns.data,
+                                        source->repo.ns.len,
+                                        ask->repo->ns.data,
+                                        ask->repo->ns.len)
+           && ngx_http_oci_source_equal(source->repo.name.data,
+                                        source->repo.name.len,
+                                        ask->repo->name.data,
+                                        ask->repo->name.len)
+           && ngx_http_oci_source_equal(source->authorization.data,
+                                        source->authorization.len,
+                                        ask->authorization.data,
+                                        ask->authorization.len)
+           && ngx_http_oci_source_equal(source->target->key.data,
+                                        source->target->key.len,
+                                        ask->target->key.data,
+                                        ask->target->key.len)
+           && ngx_http_oci_source_equal(source->target->repository.data,
+                                        source->target->repository.len,
+                                        ask->target->repository.data,
+                                        ask->target->repository.len);
+}
+
+
+static ngx_uint_t
+ngx_http_oci_source_equal(const u_char *a, size_t a_len, const u_char *b,
+    size_t b_len)
+{
+    return a_len == b_len && (a_len == 0 || ngx_memcmp(a, b, a_len) == 0);
 }
 
 

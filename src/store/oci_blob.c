@@ -114,6 +114,18 @@ oci_blob_touch(const oci_store_t *s, const oci_repo_t *r,
 
 
 int
+oci_blob_touch_cached(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d)
+{
+    char  path[OCI_PATH_MAX];
+
+    oci_path_repo_cached(path, s, r, d);
+
+    return oci_blob_touch_path(path);
+}
+
+
+int
 oci_blob_link(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *d, const char *path, int64_t size)
 {

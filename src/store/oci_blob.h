@@ -42,6 +42,10 @@ int oci_blob_stat(const oci_store_t *s, const oci_repo_t *r,
 int oci_blob_touch(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *d);
 
+/* the same for what was filled: when it was used last, for eviction */
+int oci_blob_touch_cached(const oci_store_t *s, const oci_repo_t *r,
+    const oci_digest_t *d);
+
 /*
  * Brings verified content into the repository and into blobs/.  path is a
  * file of this store, complete, size bytes, already fsynced where durable;
