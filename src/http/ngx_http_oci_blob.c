@@ -52,10 +52,8 @@ static u_char  ngx_http_oci_blob_buf[NGX_HTTP_OCI_CACHE_BODY];
 ngx_int_t
 ngx_http_oci_blob_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
-    int                       rc;
     ngx_int_t                 n;
     ngx_http_oci_loc_conf_t  *olcf;
-    ngx_http_oci_blob_get_t  *get;
 
     n = ngx_http_discard_request_body(r);
 
@@ -72,6 +70,27 @@ ngx_http_oci_blob_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         return ngx_http_oci_send_error(r, OCI_ERR_BLOB_UNKNOWN, 0, NULL,
                                        &ctx->route.reference);
     }
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (olcf->edge && olcf->edge->auth == NGX_HTTP_OCI_AUTH_CLIENT) {
+        n = ngx_http_oci_blob_right(r, ctx);
+
+        if (n != NGX_DECLINED) {
+            return n;
+        }
+    }
+
+    return ngx_http_oci_blob_get(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_oci_blob_get(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
+{
+    int                       rc;
+    ngx_http_oci_loc_conf_t  *olcf;
+    ngx_http_oci_blob_get_t  *get;
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
@@ -109,6 +128,13 @@ ngx_http_oci_blob_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     if (rc == OCI_OK) {
         get->data = ngx_http_oci_blob_small(r, &get->file);
+
+        if (olcf->edge) {
+
+            /* of an edge: the upstream was not needed */
+
+            ctx->cache_status = NGX_HTTP_OCI_STATUS_HIT;
+        }
     }
 
     ngx_http_oci_blob_keep(r, get, rc);

@@ -27,8 +27,6 @@ static const ngx_http_oci_operation_t *ngx_http_oci_find(
     ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx);
 static ngx_int_t ngx_http_oci_namespace(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx);
-static ngx_int_t ngx_http_oci_base_handler(ngx_http_request_t *r,
-    ngx_http_oci_ctx_t *ctx);
 
 
 static const ngx_http_oci_operation_t  ngx_http_oci_operations[] = {
@@ -340,14 +338,4 @@ ngx_http_oci_namespace(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     return ngx_http_oci_send_error(r, OCI_ERR_NAME_UNKNOWN, 0,
                                    "the namespace is not served here", NULL);
-}
-
-
-static ngx_int_t
-ngx_http_oci_base_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
-{
-    static u_char  body[] = "{}";
-
-    return ngx_http_oci_send_memory(r, NGX_HTTP_OK, &ngx_http_oci_type_json,
-                                    body, sizeof(body) - 1);
 }

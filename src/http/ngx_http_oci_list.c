@@ -176,12 +176,27 @@ ngx_int_t
 ngx_http_oci_list_answer(ngx_http_request_t *r, ngx_http_oci_list_ctx_t *l,
     int rc)
 {
+    ngx_http_oci_ctx_t  *ctx;
+
     switch (rc) {
 
     case OCI_OK:
         break;
 
     case OCI_NOT_FOUND:
+
+        ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+        if (ctx->cache_status == NGX_HTTP_OCI_STATUS_STALE) {
+
+            /* nobody has said that there is none */
+
+            return ngx_http_oci_send_error(r, OCI_ERR_UNAVAILABLE,
+                                           NGX_HTTP_BAD_GATEWAY,
+                                           "the upstream does not answer",
+                                           NULL);
+        }
+
         return ngx_http_oci_send_error(r, OCI_ERR_NAME_UNKNOWN, 0, NULL,
                                        &l->repo->name);
 

@@ -6,43 +6,24 @@
  */
 
 
+#include "ngx_http_oci_manifest.h"
 #include "ngx_http_oci_operations.h"
 #include "ngx_http_oci_content.h"
 #include "ngx_http_oci_send.h"
-#include "ngx_http_oci_task.h"
-
-#include "ngx_http_oci_cache.h"
-
-#include "oci_manifest_store.h"
 
 
-typedef struct {
-    const oci_store_t           *store;
-    const oci_digest_t          *digest;    /* NULL: by tag */
-    const oci_str_t             *tag;
-    ngx_http_oci_cache_ask_t     ask;
-    oci_record_t                 record;
-    u_char                      *buf;       /* of NGX_HTTP_OCI_CACHE_BODY */
-    u_char                      *data;      /* NULL: in the file */
-} ngx_http_oci_manifest_get_t;
-
-
+static ngx_int_t ngx_http_oci_manifest_local(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx, ngx_http_oci_manifest_get_t *get);
 static ngx_http_oci_manifest_get_t *ngx_http_oci_manifest_create(
     ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx);
-static int ngx_http_oci_manifest_cached(ngx_http_request_t *r,
-    ngx_http_oci_ctx_t *ctx, ngx_http_oci_manifest_get_t *get);
 static int ngx_http_oci_manifest_small(ngx_http_request_t *r,
     ngx_http_oci_manifest_get_t *get);
-static ngx_int_t ngx_http_oci_manifest_read(ngx_http_request_t *r,
-    ngx_http_oci_manifest_get_t *get);
 static int ngx_http_oci_manifest_work(void *data);
+static void ngx_http_oci_manifest_read_done(ngx_http_request_t *r,
+    void *data, int rc);
 static void ngx_http_oci_manifest_done(ngx_http_request_t *r, void *data,
     int rc);
 static void ngx_http_oci_manifest_cleanup(void *data);
-static void ngx_http_oci_manifest_keep(ngx_http_oci_manifest_get_t *get,
-    int rc);
-static ngx_int_t ngx_http_oci_manifest_answer(ngx_http_request_t *r,
-    ngx_http_oci_ctx_t *ctx, ngx_http_oci_manifest_get_t *get, int rc);
 
 
 /* for what is copied at once */
@@ -53,7 +34,6 @@ static u_char  ngx_http_oci_manifest_buf[NGX_HTTP_OCI_CACHE_BODY];
 ngx_int_t
 ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
-    int                           rc;
     ngx_int_t                     n;
     ngx_http_oci_manifest_get_t  *get;
 
@@ -79,6 +59,22 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    n = ngx_http_oci_manifest_edge(r, ctx, get);
+
+    if (n != NGX_DECLINED) {
+        return n;
+    }
+
+    return ngx_http_oci_manifest_local(r, ctx, get);
+}
+
+
+static ngx_int_t
+ngx_http_oci_manifest_local(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    ngx_http_oci_manifest_get_t *get)
+{
+    int  rc;
+
     rc = ngx_http_oci_manifest_cached(r, ctx, get);
 
     if (rc != OCI_AGAIN) {
@@ -94,7 +90,19 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     }
 
     if (rc == OCI_AGAIN) {
-        return ngx_http_oci_manifest_read(r, get);
+
+        /* what is not in the page cache */
+
+        if (ngx_http_oci_manifest_read(r, get, ngx_http_oci_manifest_done,
+                                       get)
+            != NGX_OK)
+        {
+            return ngx_http_oci_send_failure(r, OCI_AGAIN);
+        }
+
+        r->main->count++;
+
+        return NGX_DONE;
     }
 
     if (rc == OCI_ERROR) {
@@ -140,12 +148,7 @@ ngx_http_oci_manifest_create(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 }
 
 
-/*
- * From the zone: OCI_OK, OCI_NOT_FOUND, or OCI_AGAIN: the disk is to be
- * asked.
- */
-
-static int
+int
 ngx_http_oci_manifest_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_manifest_get_t *get)
 {
@@ -174,6 +177,10 @@ ngx_http_oci_manifest_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return OCI_NOT_FOUND;
 
     case NGX_HTTP_OCI_CACHE_EXPIRED:
+
+        if (get->ask.edge && get->digest == NULL) {
+            return OCI_AGAIN;
+        }
 
         /* another machine may have changed it */
 
@@ -250,35 +257,43 @@ ngx_http_oci_manifest_small(ngx_http_request_t *r,
 }
 
 
-/* what is not in the page cache is read in a thread */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_oci_manifest_read(ngx_http_request_t *r,
-    ngx_http_oci_manifest_get_t *get)
+    ngx_http_oci_manifest_get_t *get, ngx_http_oci_done_pt done, void *data)
 {
     ngx_http_oci_loc_conf_t  *olcf;
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
-    if (!ngx_http_oci_content_parts(r)) {
+    if (get->buf == NULL && !ngx_http_oci_content_parts(r)) {
         get->buf = ngx_palloc(r->pool, NGX_HTTP_OCI_CACHE_BODY);
         if (get->buf == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            return NGX_ERROR;
         }
     }
 
+    get->done = done;
+    get->done_data = data;
+
     if (ngx_http_oci_task_post(r, olcf->read_pool, ngx_http_oci_manifest_work,
-                               ngx_http_oci_manifest_done, get, 0)
+                               ngx_http_oci_manifest_read_done, get, 0)
         != NGX_OK)
     {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
+        return NGX_ERROR;
     }
 
     ngx_http_oci_task_watch(r);
 
-    r->main->count++;
+    return NGX_OK;
+}
 
-    return NGX_DONE;
+
+static void
+ngx_http_oci_manifest_read_done(ngx_http_request_t *r, void *data, int rc)
+{
+    ngx_http_oci_manifest_get_t  *get = data;
+
+    get->done(r, get->done_data, rc);
 }
 
 
@@ -329,9 +344,7 @@ ngx_http_oci_manifest_cleanup(void *data)
 }
 
 
-/* puts into the zone what the disk has said */
-
-static void
+void
 ngx_http_oci_manifest_keep(ngx_http_oci_manifest_get_t *get, int rc)
 {
     ngx_http_oci_cache_value_t  v;
@@ -358,7 +371,7 @@ ngx_http_oci_manifest_keep(ngx_http_oci_manifest_get_t *get, int rc)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_manifest_get_t *get, int rc)
 {

@@ -14,6 +14,10 @@
 #include "ngx_http_oci_content.h"
 
 
+/* the version check: end-1 */
+ngx_int_t ngx_http_oci_base_handler(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx);
+
 /* GET and HEAD of content: end-2, end-3 */
 ngx_int_t ngx_http_oci_blob_handler(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx);
@@ -52,6 +56,17 @@ ngx_int_t ngx_http_oci_catalog_handler(ngx_http_request_t *r,
 
 /* deletes of manifests, tags and blobs: end-9, end-10 */
 ngx_int_t ngx_http_oci_delete_handler(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx);
+
+/* a blob that this client may read; what the handler returns */
+ngx_int_t ngx_http_oci_blob_get(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx);
+
+/*
+ * Asks the upstream whether this client may, and goes on with the above.
+ * NGX_DECLINED: it may, as far as is known already.
+ */
+ngx_int_t ngx_http_oci_blob_right(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx);
 
 

@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_oci_list.h"
+#include "ngx_http_oci_list_edge.h"
 
 #include "ngx_http_oci_job.h"
 #include "ngx_http_oci_tagset.h"
@@ -38,6 +39,8 @@ typedef struct {
 } ngx_http_oci_tags_fill_t;
 
 
+static ngx_int_t ngx_http_oci_tags_here(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx);
 static int ngx_http_oci_tags_cached(ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_list_ctx_t *l);
 static int ngx_http_oci_tags_long_work(void *data);
@@ -59,6 +62,35 @@ static u_char  ngx_http_oci_tags_buf[NGX_HTTP_OCI_TAGSET_COPY];
 
 ngx_int_t
 ngx_http_oci_tags_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
+{
+    ngx_int_t                 rc;
+    ngx_http_oci_list_ctx_t  *l;
+
+    l = ngx_http_oci_list_create(r, ctx);
+    if (l == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_oci_list_args(r, l);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    rc = ngx_http_oci_list_edge(r, ctx, ngx_http_oci_tags_here);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    return ngx_http_oci_tags_here(r, ctx);
+}
+
+
+/* of what is stored */
+
+static ngx_int_t
+ngx_http_oci_tags_here(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
     ngx_int_t                 rc;
     ngx_http_oci_list_ctx_t  *l;

@@ -27,7 +27,6 @@ typedef struct {
 } ngx_http_oci_cache_blob_t;
 
 
-
 static void ngx_http_oci_cache_digest_key(ngx_http_oci_zone_key_t *key,
     ngx_uint_t kind, const ngx_http_oci_cache_ask_t *ask,
     const oci_digest_t *d);
@@ -403,7 +402,7 @@ ngx_http_oci_cache_put_answer(const ngx_http_oci_cache_ask_t *ask,
     ngx_http_oci_zone_t      *z;
     ngx_http_oci_zone_key_t   key;
 
-    if (v->body_len > NGX_HTTP_OCI_CACHE_BODY) {
+    if (v != NULL && v->body_len > NGX_HTTP_OCI_CACHE_BODY) {
         return;
     }
 
@@ -416,8 +415,8 @@ ngx_http_oci_cache_put_answer(const ngx_http_oci_cache_ask_t *ask,
     ngx_http_oci_zone_change(z);
 
     ngx_http_oci_cache_mark(ask,
-        ngx_http_oci_zone_add(z, &key, 0, meta, meta_len, v->body,
-                              v->body_len),
+        ngx_http_oci_zone_add(z, &key, v == NULL, meta, meta_len,
+                              v ? v->body : NULL, v ? v->body_len : 0),
         v);
 
     ngx_http_oci_zone_unlock(z);

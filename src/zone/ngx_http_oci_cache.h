@@ -102,6 +102,7 @@ ngx_http_oci_cache_e ngx_http_oci_cache_answer(
     const oci_str_t *second, u_char *meta, size_t *meta_len, u_char *buf,
     ngx_http_oci_cache_value_t *v);
 
+/* v NULL: there is none */
 void ngx_http_oci_cache_put_answer(const ngx_http_oci_cache_ask_t *ask,
     const oci_str_t *first, const oci_str_t *second, const u_char *meta,
     size_t meta_len, const ngx_http_oci_cache_value_t *v);
