@@ -11,6 +11,10 @@
 #include "ngx_http_oci_upload.h"
 
 
+_Static_assert(NGX_HTTP_OCI_OP_REFERRERS < NGX_HTTP_OCI_STATS_OPERATIONS,
+               "an operation has no counter");
+
+
 static ngx_uint_t ngx_http_oci_count_status(ngx_http_request_t *r);
 static off_t ngx_http_oci_count_sent(ngx_http_request_t *r);
 
