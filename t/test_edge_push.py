@@ -255,7 +255,8 @@ def test_what_a_push_names_stays(factory, upstreams):
     c = n.client()
     assert c.blob("a", digest(layer)).content == layer
     hexa = digest(layer)[7:]
-    assert os.path.exists(n.repo("a", "_cached", "sha256", hexa))
+    wait_for("the link", lambda: os.path.exists(
+        n.repo("a", "_cached", "sha256", hexa)))
     body = c.image("a", layers=[up.descriptor(digest(layer))])
     ok(c.put_manifest("a", "mine", body), 201)
     assert os.path.exists(n.repo("a", "_blobs", "sha256", hexa))
