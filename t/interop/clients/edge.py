@@ -142,8 +142,8 @@ def mirror(lab, edge):
         same(lab.run("podman", "run", "--rm", name, env=env), lab.word,
              "what it says")
     with lab.row("skopeo", "inspect by a mirror"):
-        found = lab.json("skopeo", "inspect", "--no-tags",
-                         "docker://" + name, env=env)
+        found = lab.json("skopeo", "--registries-conf", conf, "inspect",
+                         "--no-tags", "docker://" + name)
         same(found["Digest"], lab.digest, "the digest")
 
 
