@@ -127,6 +127,7 @@ ngx_http_oci_blob_get(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     }
 
     if (rc == OCI_OK) {
+        ngx_http_oci_blob_use(r, ctx, &get->file);
         get->data = ngx_http_oci_blob_small(r, &get->file);
 
         if (olcf->edge) {

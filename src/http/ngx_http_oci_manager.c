@@ -8,7 +8,7 @@
  */
 
 
-#include "ngx_http_oci_module.h"
+#include "ngx_http_oci_evict.h"
 #include "ngx_http_oci_task.h"
 
 #include "oci_upload.h"
@@ -47,7 +47,7 @@ ngx_http_oci_manager(void *data)
 {
     ngx_http_oci_store_t  *st = data;
 
-    ngx_msec_t  collect, expire;
+    ngx_msec_t  collect, evict, expire;
 
     if (st->upload_timeout == 0) {
 
@@ -71,10 +71,11 @@ ngx_http_oci_manager(void *data)
                         + ngx_http_oci_manager_expire_interval(st);
     }
 
+    evict = ngx_http_oci_evict_manage(st);
     expire = ngx_http_oci_manager_expire(st);
     collect = ngx_http_oci_manager_collect(st);
 
-    return ngx_min(expire, collect);
+    return ngx_min(evict, ngx_min(expire, collect));
 }
 
 

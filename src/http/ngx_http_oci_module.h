@@ -40,6 +40,9 @@ typedef struct {
 } ngx_http_oci_gc_t;
 
 
+typedef struct ngx_http_oci_evict_s  ngx_http_oci_evict_t;
+
+
 /* a store, as "oci_store" declares it; one per cycle */
 
 typedef struct {
@@ -68,6 +71,7 @@ typedef struct {
 
     /* of the cache manager */
 
+    ngx_http_oci_evict_t   *evict;
     oci_collect_t          *collect;
     oci_collect_stats_t     reported;
     uint64_t                expire_cursor;

@@ -13,6 +13,8 @@
 
 #include "ngx_http_oci_content.h"
 
+#include "oci_blob.h"
+
 
 /* the version check: end-1 */
 ngx_int_t ngx_http_oci_base_handler(ngx_http_request_t *r,
@@ -23,6 +25,10 @@ ngx_int_t ngx_http_oci_blob_handler(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx);
 ngx_int_t ngx_http_oci_manifest_handler(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx);
+
+/* a filled one was used: for eviction, which begins with the oldest */
+void ngx_http_oci_blob_use(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    const oci_file_t *f);
 
 /* a blob that is not here, from upstream */
 ngx_int_t ngx_http_oci_blob_pull(ngx_http_request_t *r,
