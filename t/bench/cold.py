@@ -3,6 +3,7 @@ broken, beside distribution's proxy mode and nginx's proxy_cache."""
 
 import hashlib
 import json
+import time
 import urllib.request
 
 import programs
@@ -80,13 +81,18 @@ def one(report, edges, size, count):
     rounds = runs(edges, "cold, one client", count,
                   lambda n: cold(edges, n, size, 1), ("direct", "twin"))
     names = ["ours", "direct"] + edges.others
-    half = half_width(ratios(rounds, "twin", "direct", "rate"))
+    # all are at the upstream's pace: a percent is nothing
+    half = max(half_width(ratios(rounds, "twin", "direct", "rate")), 0.01)
     what = "cold blob, upstream of 50 MB/s and 10 ms"
     first = medians(rounds, "first", names)
-    late = {n: None if v is None else v - first["direct"]
-            for n, v in first.items() if n != "direct"}
-    row(report, what + ": first byte after the upstream's own", "ms", edges,
-        late, at_most=10)
+    late = None if first["ours"] is None else first["ours"] - first["direct"]
+    report.row(what + ": first byte, after the upstream's own", "ms",
+               "not done" if late is None else late,
+               ratio=1e9 if late is None else None, at_most=10,
+               judged=not report.quick)
+    del first["direct"]
+    row(report, what + ": first byte", "ms", edges, first,
+        half=half_width(ratios(rounds, "twin", "direct", "first")))
     rate = medians(rounds, "rate", names)
     row(report, what + ": rate", "MB/s", edges, rate, more=True, half=half,
         against=None if rate["ours"] is None
@@ -101,7 +107,7 @@ def many(report, edges, size, count, alone):
     names = ["ours"] + edges.others
     what = "the same, 16 clients at once"
     row(report, what + ": bytes of the upstream / size", "", edges,
-        medians(rounds, "sent", names), at_most=1.001)
+        medians(rounds, "sent", names), sure=True, at_most=1.001)
     rate = medians(rounds, "rate", names)
     row(report, what + ": the slowest's rate, against one going direct",
         "MB/s", edges, dict(rate, direct=alone), more=True,
@@ -168,18 +174,18 @@ def broken(report, edges, size):
                         size and c["digest"] != digest for c in got)
     row(report, "upstream resets once in mid-blob: of 4 clients served whole",
         "clients", edges, good, more=True, against=good["ours"] / 4,
-        at_least=1.0)
+        sure=True, at_least=1.0)
     row(report, "upstream sends a wrong byte: of 5 clients given a complete"
-        " wrong blob", "clients", edges, bad, at_most=0)
+        " wrong blob", "clients", edges, bad, sure=True, at_most=0)
 
 
-def status(edges, name, path):
+def status(edges, name, path, limit=LONG):
     request = urllib.request.Request(
         "http://127.0.0.1:%d%s" % (edges.ports[name], path),
         headers={"Accept": "application/vnd.docker.distribution.manifest."
                            "v2+json, */*"})
     try:
-        with urllib.request.urlopen(request, timeout=LONG) as r:
+        with urllib.request.urlopen(request, timeout=limit) as r:
             r.read()
             return r.status
     except OSError as e:
@@ -203,7 +209,32 @@ def down(report, edges):
     up.start()
     row(report, "upstream down: of a blob, a manifest and a tag still served",
         "requests", edges, good, more=True, against=good["ours"] / 3,
-        at_least=1.0)
+        sure=True, at_least=1.0)
+
+
+def hang(report, quick):
+    """A tag that is known, and an upstream that says nothing any more."""
+    edges = Edges(1, "1s", quick)
+    names = ["ours"] + edges.others
+    path = "/v2/%s/manifests/hang" % REPO
+    took = {}
+    try:
+        layer = edges.blob(KIB)
+        edges.up.manifest(REPO, docker(edges.up, layer), "hang")
+        for name in names:
+            if status(edges, name, path) != 200:
+                raise programs.BenchError("%s serves no tag" % name)
+        time.sleep(1.5)             # what the others are told to trust it for
+        edges.up.fault("", hang=True)
+        for name in names:
+            start = time.monotonic()
+            good = status(edges, name, path, 8) == 200
+            took[name] = (time.monotonic() - start) if good else None
+        edges.up.mend()
+    finally:
+        edges.stop()
+    row(report, "upstream hangs: until a tag that is known is served", "s",
+        edges, took, at_most=2.2)
 
 
 def docker(up, layer):
@@ -234,5 +265,7 @@ def measure(report, quick):
         edges.up.limit(None)
         broken(report, edges, size)
         down(report, edges)
+        report.peers = report.peers or edges.describe()
     finally:
         edges.stop()
+    hang(report, quick)
