@@ -111,6 +111,16 @@ ngx_http_oci_delete_work(void *data)
     } else {
         tag = &del->route->reference;
         rc = oci_tag_delete(del->store, del->repo, tag);
+
+        if (rc == OCI_NOT_FOUND) {
+
+            /*
+             * Who removed it may have died before saying so; now its client
+             * is told that it is gone.
+             */
+
+            oci_generation_raise(del->store, del->repo);
+        }
     }
 
     if (rc == OCI_OK) {

@@ -71,9 +71,13 @@ ngx_http_oci_manager(void *data)
                         + ngx_http_oci_manager_expire_interval(st);
     }
 
+    st->cache.stats->writing = 1;
+
     evict = ngx_http_oci_evict_manage(st);
     expire = ngx_http_oci_manager_expire(st);
     collect = ngx_http_oci_manager_collect(st);
+
+    st->cache.stats->writing = 0;
 
     return ngx_min(evict, ngx_min(expire, collect));
 }

@@ -661,6 +661,10 @@ ngx_http_oci_init_process(ngx_cycle_t *cycle)
     for (i = 0; i < omcf->stores.nelts; i++) {
 
         cache = &stores[i]->cache;
+
+        stores[i]->doubtful = ngx_http_oci_stats_bury(cache->sh->slots,
+                                                      cache->sh->nslots);
+
         cache->stats = ngx_http_oci_stats_claim(cache->sh->slots,
                                                 cache->sh->nslots,
                                                 &cache->name, cycle->log);
@@ -689,6 +693,16 @@ ngx_http_oci_open_store(ngx_http_oci_store_t *st, ngx_log_t *log)
         if (st->store.counters == NULL) {
             st->store.counters = st->cache.sh->counters;
             st->unmapped = 1;
+        }
+
+        /*
+         * Who died between a change and the counter that tells of it has
+         * left behind caches that still say what was before.
+         */
+
+        if (st->doubtful) {
+            oci_generation_raise_all(&st->store);
+            st->doubtful = 0;
         }
 
         st->ready = 1;

@@ -68,6 +68,7 @@ typedef struct {
     ngx_event_t             retry;          /* of opening it */
     unsigned                ready:1;
     unsigned                unmapped:1;     /* the counters are the zone's */
+    unsigned                doubtful:1;     /* a process died in mid-write */
 
     /* of the cache manager */
 

@@ -142,6 +142,21 @@ oci_generation_raise(const oci_store_t *s, const oci_repo_t *r)
 
 
 void
+oci_generation_raise_all(const oci_store_t *s)
+{
+    size_t  i;
+
+    if (s->counters == NULL) {
+        return;
+    }
+
+    for (i = 0; i < OCI_GENERATION_COUNTERS; i++) {
+        (void) __atomic_add_fetch(&s->counters[i], 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+
+void
 oci_generation_span_start(void)
 {
     memset(&oci_generation_raised, 0, sizeof(oci_generation_raised_t));

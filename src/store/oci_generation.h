@@ -32,6 +32,9 @@ uint64_t oci_generation_read(const oci_store_t *s, const oci_repo_t *r);
 uint64_t oci_generation_read_at(const oci_store_t *s, uint64_t hash);
 void oci_generation_raise(const oci_store_t *s, const oci_repo_t *r);
 
+/* those of all repositories: nothing that was kept of this store holds */
+void oci_generation_raise_all(const oci_store_t *s);
+
 
 /*
  * What this thread has raised since it said so: before is what the counter

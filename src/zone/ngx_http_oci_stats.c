@@ -8,6 +8,7 @@
 
 
 static ngx_uint_t ngx_http_oci_stats_free(ngx_atomic_uint_t owner);
+static ngx_uint_t ngx_http_oci_stats_dead(ngx_atomic_uint_t owner);
 
 
 static ngx_http_oci_stats_t  ngx_http_oci_stats_private;
@@ -35,6 +36,11 @@ ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots, ngx_uint_t n,
             && ngx_atomic_cmp_set(&slots[i].owner, owner,
                                   (ngx_atomic_uint_t) ngx_pid))
         {
+            /* nginx' other processes leave without a word */
+
+            slots[i].writing = (ngx_process == NGX_PROCESS_WORKER
+                                || ngx_process == NGX_PROCESS_SINGLE);
+
             return &slots[i];
         }
     }
@@ -51,13 +57,48 @@ ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots, ngx_uint_t n,
 static ngx_uint_t
 ngx_http_oci_stats_free(ngx_atomic_uint_t owner)
 {
-    /* a dead process may have had the number that is this one's now */
+    return owner == 0 || ngx_http_oci_stats_dead(owner);
+}
 
-    if (owner == 0 || owner == (ngx_atomic_uint_t) ngx_pid) {
-        return 1;
+
+/* a dead process may have had the number that is this one's now */
+
+static ngx_uint_t
+ngx_http_oci_stats_dead(ngx_atomic_uint_t owner)
+{
+    return owner == (ngx_atomic_uint_t) ngx_pid
+           || (kill((ngx_pid_t) owner, 0) == -1 && ngx_errno == NGX_ESRCH);
+}
+
+
+ngx_uint_t
+ngx_http_oci_stats_bury(ngx_http_oci_stats_t *slots, ngx_uint_t n)
+{
+    ngx_uint_t          i, dead, alive;
+    ngx_atomic_uint_t   owner, writing;
+
+    dead = 0;
+    alive = 0;
+
+    for (i = 0; i < n; i++) {
+
+        owner = slots[i].owner;
+
+        if (owner == 0) {
+            continue;
+        }
+
+        writing = slots[i].writing;
+
+        if (!ngx_http_oci_stats_dead(owner)) {
+            alive++;
+
+        } else if (ngx_atomic_cmp_set(&slots[i].owner, owner, 0)) {
+            dead += writing;
+        }
     }
 
-    return kill((ngx_pid_t) owner, 0) == -1 && ngx_errno == NGX_ESRCH;
+    return dead != 0 || alive == 0;
 }
 
 

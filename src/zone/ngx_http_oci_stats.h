@@ -57,6 +57,7 @@ typedef enum {
 
 typedef struct {
     ngx_atomic_t    owner;                  /* pid, 0: nobody's yet */
+    ngx_atomic_t    writing;                /* it may be changing the store */
     uint64_t        requests[NGX_HTTP_OCI_STATS_OPERATIONS]
                             [NGX_HTTP_OCI_STATS_STATUSES];
     uint64_t        counters[NGX_HTTP_OCI_STATS_COUNTERS];
@@ -78,6 +79,14 @@ ngx_http_oci_stats_t *ngx_http_oci_stats_none(void);
  */
 ngx_http_oci_stats_t *ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots,
     ngx_uint_t n, ngx_str_t *zone, ngx_log_t *log);
+
+/*
+ * For a process that starts, before it claims one: 1 if an owner has died
+ * that was writing, or if there is no other process at all, and so none who
+ * would know.
+ */
+ngx_uint_t ngx_http_oci_stats_bury(ngx_http_oci_stats_t *slots,
+    ngx_uint_t n);
 
 void ngx_http_oci_stats_release(ngx_http_oci_stats_t *stats);
 

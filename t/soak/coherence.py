@@ -254,9 +254,8 @@ def rage(servers, storm, slay, rng):
                                  % (LIMIT, storm.at, OPERATIONS))
         enough = kills >= KILLS and held >= HELD
         if enough and servers[1].reloads >= RELOADS:
-            storm.proc.stdin.close()
-            storm.proc.wait(LIMIT)
-            break
+            if not storm.proc.stdin.closed:
+                storm.proc.stdin.close()
         if enough or storm.at < step * (kills + 1):
             time.sleep(.02)
             continue

@@ -87,6 +87,10 @@ test_counters(void **state)
     assert_int_equal(help_fork(raise_elsewhere, &t), 0);
     assert_int_equal(oci_generation_read(&s, &a), before + 2);
 
+    before = oci_generation_read(&s, &b);
+    oci_generation_raise_all(&other);
+    assert_int_equal(oci_generation_read(&s, &b), before + 1);
+
     oci_store_close(&other);
 
     /* and it stays when everybody but one has left and come again */

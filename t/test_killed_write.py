@@ -1,0 +1,80 @@
+"""A worker that is killed between a change and the counter that tells of it:
+what others have kept of before is not gone on with."""
+
+import os
+
+from oci import IMAGE, digest, dumps, ok
+
+KNOBS = dict(location="oci_sparse on; oci_valid 1h; oci_valid_missing 1h; "
+             "add_header X-Cache $oci_cache_status always;")
+TAG = "/v2/a/b/manifests/v1"
+
+
+def image(text):
+    return dumps({
+        "schemaVersion": 2, "mediaType": IMAGE, "layers": [],
+        "annotations": {"x": text}, "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": digest(b"{}"), "size": 2}})
+
+
+def two(factory):
+    """Two nginx on one store, both with v1 in their zones; and what v1 is."""
+    a = factory(workers=1, **KNOBS)
+    b = factory(workers=1, stores="oci_store %s zone=main:4m durable=off;"
+                % a.store, **KNOBS)
+    one, other = image("one"), image("two")
+    ok(a.client().put_manifest("a/b", "v1", one), 201)
+    ok(a.client().put_manifest("a/b", digest(other), other), 201)
+    for n in a, b:
+        for _ in range(2):
+            r = n.client().get(TAG)
+            assert r.content == one
+        assert r.headers["X-Cache"] == "HIT"
+    return a, b, one, other
+
+
+def moved(n, other):
+    """As a push leaves it that dies before it says what it has changed."""
+    path = n.repo("a/b", "_tags", "v1")
+    os.symlink("../_manifests/sha256/" + digest(other)[7:], path + ".new")
+    os.rename(path + ".new", path)
+
+
+def test_killed(factory):
+    a, b, one, other = two(factory)
+    moved(a, other)
+    for n in a, b:
+        assert n.client().get(TAG).content == one
+    a.kill_workers()
+    for n in a, b:
+        assert n.client().get(TAG).content == other
+
+
+def test_all_of_it_killed(factory):
+    """The next one to start knows no more than that it is the first."""
+    a, b, one, other = two(factory)
+    moved(a, other)
+    assert b.client().get(TAG).content == one
+    a.restart(kill=True)
+    for n in a, b:
+        assert n.client().get(TAG).content == other
+
+
+def test_left(factory):
+    """Who leaves in peace has ended all that it began."""
+    a, b, one, _ = two(factory)
+    a.reload(gone=True)
+    for n in a, b:
+        r = n.client().get(TAG)
+        assert r.content == one and r.headers["X-Cache"] == "HIT"
+
+
+def test_delete_again(factory):
+    """A tag is gone whose delete broke off: 404, and so for everybody."""
+    a, b, one, _ = two(factory)
+    os.unlink(a.repo("a/b", "_tags", "v1"))
+    assert b.client().get(TAG).content == one
+    ok(a.client().delete(TAG), 404)
+    for n in a, b:
+        ok(n.client().get(TAG), 404)
