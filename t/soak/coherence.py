@@ -79,6 +79,16 @@ class Server(soak.Nginx):
             stores="oci_store %s zone=main:%dk durable=off;" % (
                 store or "@STORE@", ZONES[number] >> 10))
 
+    def _configure(self):
+        """As all servers of tests, but without a line for each 404."""
+        super()._configure()
+        path = os.path.join(self.prefix, "files", "nginx.conf")
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        assert "error.log info;" in text
+        self.file("nginx.conf", text.replace("error.log info;",
+                                             "error.log notice;"))
+
     def children(self):
         master = self.master
         try:
@@ -247,8 +257,12 @@ def rage(servers, storm, slay, rng):
     """Kills and reloads, spread over the storm; how many of them in mid-change."""
     end = time.monotonic() + LIMIT
     step = OPERATIONS // (KILLS + 1)
-    kills = held = 0
+    kills = held = told = 0
     while storm.running():
+        if storm.at >= told + OPERATIONS // 10:
+            told = storm.at
+            print("%d operations, %d kills, %d reloads"
+                  % (told, kills, servers[1].reloads), flush=True)
         if time.monotonic() > end:
             raise soak.Violation("not at its end after %d s, at %d of %d"
                                  % (LIMIT, storm.at, OPERATIONS))

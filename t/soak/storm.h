@@ -129,6 +129,8 @@ struct storm_req_s {
     storm_key_t  *key;                  /* NULL: none */
     unsigned      repo;
     uint32_t      version;              /* of what is asked for by digest */
+    unsigned      page;                 /* of tags: so many, 0: all */
+    unsigned      after;                /* and those from this one on */
     char          state;                /* that it had then */
     uint32_t      low[STORM_TAGS];      /* acknowledged when it was sent */
     double        sent;

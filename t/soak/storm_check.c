@@ -186,12 +186,46 @@ storm_check_blob(const storm_req_t *rq, const storm_answer_t *a)
 }
 
 
+/* with a page that is full, nothing is said of what lies behind it */
+
+static unsigned
+storm_check_page(const storm_req_t *rq, const storm_answer_t *a)
+{
+    char      token[16];
+    unsigned  i, n, end;
+
+    n = 0;
+    end = 0;
+
+    for (i = 0; i < STORM_TAGS && a->status == 200; i++) {
+        (void) snprintf(token, sizeof(token), "\"t%02u\"", i);
+
+        if (memmem(a->body, a->len, token, strlen(token)) == NULL) {
+            continue;
+        }
+
+        if (i < rq->after) {
+            storm_violation(rq, a, "a tag from before the page");
+        }
+
+        n++;
+        end = i + 1;
+    }
+
+    if (rq->page && n > rq->page) {
+        storm_violation(rq, a, "a too long page");
+    }
+
+    return (rq->page && n == rq->page) ? end : STORM_TAGS;
+}
+
+
 static void
 storm_check_tags(const storm_req_t *rq, const storm_answer_t *a)
 {
     int           listed, there, missing;
     char          token[16];
-    unsigned      i;
+    unsigned      i, end;
     uint32_t      v;
     storm_key_t  *k;
 
@@ -199,7 +233,9 @@ storm_check_tags(const storm_req_t *rq, const storm_answer_t *a)
         storm_violation(rq, a, "status");
     }
 
-    for (i = 0; i < STORM_TAGS; i++) {
+    end = storm_check_page(rq, a);
+
+    for (i = rq->after; i < end; i++) {
         k = storm_model_of(STORM_TAG, rq->repo, i);
 
         if (k->started - rq->low[i] > STORM_RING / 2) {

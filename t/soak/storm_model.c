@@ -429,6 +429,15 @@ storm_model_read(storm_req_t *rq)
         storm_choose_content(rq);
         break;
 
+    case STORM_LIST_TAGS:
+
+        if (storm_random() & 1) {
+            rq->page = (unsigned) (1 + storm_random() % STORM_TAGS);
+            rq->after = (unsigned) (storm_random() % STORM_TAGS);
+        }
+
+        break;
+
     default:
         rq->version = (uint32_t) (storm_random() % 5000);
     }
@@ -651,6 +660,15 @@ storm_model_request(storm_req_t *rq, char *buf, size_t size,
 
     case STORM_LIST_TAGS:
         n = snprintf(buf, size, "GET /v2/soak/r%04u/tags/list", rq->repo);
+
+        if (rq->after) {
+            n += snprintf(buf + n, size - (size_t) n, "?n=%u&last=t%02u",
+                          rq->page, rq->after - 1);
+
+        } else if (rq->page) {
+            n += snprintf(buf + n, size - (size_t) n, "?n=%u", rq->page);
+        }
+
         break;
 
     case STORM_LIST_REFERRERS:
