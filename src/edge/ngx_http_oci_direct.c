@@ -85,7 +85,7 @@ ngx_http_oci_direct_start(ngx_http_oci_pull_t *pull)
     d->event.log = pull->request->connection->log;
 
     d->inquiry = ngx_http_oci_inquire(pull->ask.conf, pull->ask.target,
-                                      &d->path, &pull->ask.authorization,
+                                      &d->path, &pull->ask.authorization, 1,
                                       ngx_http_oci_direct_inquired, d);
     if (d->inquiry == NULL) {
         return NGX_ERROR;

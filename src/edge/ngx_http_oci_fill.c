@@ -323,13 +323,15 @@ ngx_http_oci_fill_open_work(void *data)
 {
     ngx_http_oci_fill_t  *fill = data;
 
-    int      rc;
-    int64_t  size;
+    int       rc;
+    int64_t   size;
+    uint32_t  chunk;
+
+    chunk = (uint32_t) ngx_min(fill->conf->fill_chunk, OCI_CHUNK_MAX);
+    chunk = ngx_max(chunk, OCI_CHUNK_MIN);
 
     if (fill->sizing) {
-        return oci_fill_size(&fill->file, fill->size,
-                             (uint32_t) fill->conf->fill_chunk,
-                             fill->reserve);
+        return oci_fill_size(&fill->file, fill->size, chunk, fill->reserve);
     }
 
     rc = oci_blob_known(fill->store, &fill->digest, &size);
@@ -343,25 +345,38 @@ ngx_http_oci_fill_open_work(void *data)
     }
 
     rc = oci_fill_open(&fill->file, fill->store, &fill->digest,
-                       fill->distrust ? -1 : fill->size,
-                       (uint32_t) fill->conf->fill_chunk, fill->reserve);
+                       fill->distrust ? -1 : fill->size, chunk,
+                       fill->reserve);
 
-    if (rc != OCI_OK || fill->file.image != NULL) {
+    if (rc == OCI_OK && fill->file.image == NULL) {
+
+        /* no map, and nobody told the size: one process asks */
+
+        rc = oci_fill_probe(&fill->file);
+
+        if (rc != OCI_OK) {
+            oci_fill_close(&fill->file);
+            return rc;
+        }
+
+        fill->probing = 1;
+
+    } else if (rc != OCI_OK || !fill->file.created) {
         return rc;
     }
 
-    /* no map, and nobody told the size: one process asks */
+    /* it is a new one: another may have ended since we looked */
 
-    rc = oci_fill_probe(&fill->file);
-
-    if (rc == OCI_OK) {
-        fill->probing = 1;
-
-    } else {
-        oci_fill_close(&fill->file);
+    if (oci_blob_known(fill->store, &fill->digest, &size) != OCI_OK) {
+        return OCI_OK;
     }
 
-    return rc;
+    (void) oci_fill_discard(&fill->file);
+    oci_fill_close(&fill->file);
+
+    fill->probing = 0;
+
+    return OCI_EXISTS;
 }
 
 
@@ -604,7 +619,7 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
         if (fill->sizing) {
             ngx_http_oci_fill_open(fill);
 
-        } else if (fill->probe == NULL) {
+        } else if (fill->probe == NULL && fill->spool == NULL) {
             ngx_http_oci_fill_probe(fill);
         }
 

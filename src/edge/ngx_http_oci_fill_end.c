@@ -36,6 +36,7 @@ static int ngx_http_oci_fill_end_work(void *data);
 static int ngx_http_oci_fill_link(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_t *source, unsigned last);
 static void ngx_http_oci_fill_end_done(void *data, int rc);
+static void ngx_http_oci_fill_spooled(ngx_http_oci_fill_t *fill, int rc);
 static void ngx_http_oci_fill_bar(ngx_http_oci_fill_t *fill);
 static void ngx_http_oci_fill_bar_key(ngx_http_oci_zone_key_t *key,
     const oci_digest_t *d, u_char *text);
@@ -204,7 +205,7 @@ ngx_http_oci_fill_end(ngx_http_oci_fill_t *fill)
         return;
     }
 
-    n = 0;
+    n = fill->spool ? 1 : 0;
 
     for (q = ngx_queue_head(&fill->sources);
          !fill->discard && q != ngx_queue_sentinel(&fill->sources);
@@ -243,6 +244,10 @@ ngx_http_oci_fill_end_work(void *data)
 
     if (fill->discard) {
         return oci_fill_discard(&fill->file);
+    }
+
+    if (fill->spool) {
+        return ngx_http_oci_spool_end(fill);
     }
 
     /* sources are added at the end only, and none goes before the fill */
@@ -300,6 +305,11 @@ ngx_http_oci_fill_end_done(void *data, int rc)
 
     fill->busy++;
 
+    if (fill->spool) {
+        ngx_http_oci_fill_spooled(fill, rc);
+        goto done;
+    }
+
     if (rc == OCI_AGAIN) {
 
         /* somebody else is at it: the next tick tries again */
@@ -348,6 +358,31 @@ done:
     fill->busy--;
 
     ngx_http_oci_fill_release(fill);
+}
+
+
+static void
+ngx_http_oci_fill_spooled(ngx_http_oci_fill_t *fill, int rc)
+{
+    ngx_http_oci_spool_free(fill->spool);
+
+    fill->spool = NULL;
+
+    switch (rc) {
+
+    case OCI_OK:
+        fill->spooler->linked = 1;
+        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_PRESENT);
+        ngx_http_oci_fill_stat(fill, NGX_HTTP_OCI_STATS_FILLS_DONE, 1);
+        break;
+
+    case OCI_MISMATCH:
+        ngx_http_oci_fill_corrupt(fill);
+        break;
+
+    default:
+        ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
+    }
 }
 
 

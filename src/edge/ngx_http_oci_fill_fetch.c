@@ -156,15 +156,15 @@ ngx_http_oci_fill_header_probe(ngx_http_oci_fill_fetch_t *ff,
 
         if (r->content_length < 0) {
 
-            /* no file can be made for what has no length */
+            /* no map can be made for what has no length */
 
-            ff->lost = 1;
+            ff->probe = 0;
+            ff->spooled = 1;
+            ff->to = NGX_MAX_OFF_T_VALUE;
 
             ngx_http_oci_source_set(ff->source, NGX_HTTP_OCI_SOURCE_YES, 0,
                                     -1);
-            ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_DIRECT);
-
-            return NGX_ERROR;
+            return NGX_OK;
         }
 
         fill->size = r->content_length;
@@ -340,7 +340,16 @@ ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff)
     ngx_queue_remove(&ff->queue);
     fill->nfetches--;
 
-    if (fill->state != NGX_HTTP_OCI_FILL_FAILED) {
+    if (ff->spooled && ff->rc == NGX_HTTP_OCI_FETCH_OK && ff->spool
+        && !ff->lost && fill->spool == NULL)
+    {
+        fill->spool = ff->spool;
+        fill->spooler = ff->source;
+        ff->spool = NULL;
+
+        ngx_http_oci_fill_end(fill);
+
+    } else if (fill->state != NGX_HTTP_OCI_FILL_FAILED) {
         ngx_http_oci_fill_judge(fill, ff);
     }
 
@@ -388,7 +397,7 @@ ngx_http_oci_fill_judge(ngx_http_oci_fill_t *fill,
         return;
     }
 
-    if (ff->rc == NGX_HTTP_OCI_FETCH_OK && ff->moved) {
+    if (ff->rc == NGX_HTTP_OCI_FETCH_OK && ff->moved && !ff->spooled) {
         return;
     }
 

@@ -87,12 +87,14 @@ typedef struct {
     off_t                        out_at;
     ngx_http_oci_job_t           write;
 
+    void                        *spool;         /* of no length, in tmp/ */
     ngx_uint_t                   status;        /* an answer of no use */
     ngx_int_t                    retry_after;
 
     unsigned                     claimed:1;
     unsigned                     probe:1;       /* asks for the size too */
     unsigned                     whole:1;       /* the upstream has no ranges */
+    unsigned                     spooled:1;     /* nor tells it a length */
     unsigned                     answered:1;
     unsigned                     paused:1;
     unsigned                     useless:1;     /* its body is dropped */
@@ -131,6 +133,8 @@ struct ngx_http_oci_fill_s {
     ngx_event_t                  news;
 
     ngx_http_oci_fill_fetch_t   *probe;         /* waits for its file */
+    void                        *spool;         /* whole, to be looked at */
+    ngx_http_oci_source_t       *spooler;
     off_t                        cursor;        /* all before it is there */
     ngx_uint_t                   failures;      /* in a row */
     ngx_msec_t                   retry_at;
@@ -190,6 +194,11 @@ void ngx_http_oci_fill_write(ngx_http_oci_fill_fetch_t *ff);
 void ngx_http_oci_fill_write_init(ngx_http_oci_fill_fetch_t *ff);
 void ngx_http_oci_fill_write_free(ngx_http_oci_fill_fetch_t *ff);
 void ngx_http_oci_fill_let_go(ngx_http_oci_fill_fetch_t *ff);
+
+/* fill_spool.c */
+int ngx_http_oci_spool_write(ngx_http_oci_fill_fetch_t *ff);
+int ngx_http_oci_spool_end(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_spool_free(void *data);
 
 /* fill_end.c */
 void ngx_http_oci_fill_verify(ngx_http_oci_fill_t *fill);

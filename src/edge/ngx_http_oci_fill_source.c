@@ -199,7 +199,8 @@ ngx_http_oci_source_ask(ngx_http_oci_fill_t *fill)
 
         source->ask = ngx_http_oci_inquire(source->conf, source->target,
                                        &fill->path, &source->authorization,
-                                       ngx_http_oci_source_answer, source);
+                                       0, ngx_http_oci_source_answer,
+                                       source);
 
         if (source->ask == NULL) {
             ngx_http_oci_source_set(source, NGX_HTTP_OCI_SOURCE_NO,

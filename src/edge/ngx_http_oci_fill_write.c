@@ -44,6 +44,10 @@ ngx_http_oci_fill_write_free(ngx_http_oci_fill_fetch_t *ff)
     if (ff->out.data) {
         ngx_free(ff->out.data);
     }
+
+    if (ff->spool) {
+        ngx_http_oci_spool_free(ff->spool);
+    }
 }
 
 
@@ -138,6 +142,10 @@ ngx_http_oci_fill_write_work(void *data)
     ngx_http_oci_fill_fetch_t  *ff = data;
 
     int  rc;
+
+    if (ff->spooled) {
+        return ngx_http_oci_spool_write(ff);
+    }
 
     if (ff->whole) {
         return ngx_http_oci_fill_write_whole(ff);

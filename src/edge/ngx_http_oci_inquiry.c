@@ -23,6 +23,7 @@ struct ngx_http_oci_inquiry_s {
     ngx_uint_t                   status;
     off_t                        size;
     ngx_int_t                    retry_after;
+    unsigned                     sized:1;
     unsigned                     get:1;
     unsigned                     answered:1;
     unsigned                     cancelled:1;
@@ -38,7 +39,7 @@ static void ngx_http_oci_inquiry_done(ngx_http_oci_fetch_t *f,
 ngx_http_oci_inquiry_t *
 ngx_http_oci_inquire(ngx_http_oci_edge_conf_t *conf,
     ngx_http_oci_target_t *target, ngx_str_t *path, ngx_str_t *authorization,
-    ngx_http_oci_inquiry_pt done, void *data)
+    ngx_uint_t sized, ngx_http_oci_inquiry_pt done, void *data)
 {
     ngx_http_oci_inquiry_t  *in;
 
@@ -51,6 +52,7 @@ ngx_http_oci_inquire(ngx_http_oci_edge_conf_t *conf,
     in->target = target;
     in->path = path;
     in->authorization = authorization;
+    in->sized = sized ? 1 : 0;
     in->done = done;
     in->data = data;
 
@@ -172,7 +174,8 @@ ngx_http_oci_inquiry_done(ngx_http_oci_fetch_t *f,
 
     } else if (!in->get
                && (in->status == NGX_HTTP_NOT_FOUND
-                   || (in->status == NGX_HTTP_OK && in->size < 0)))
+                   || (in->sized && in->status == NGX_HTTP_OK
+                       && in->size < 0)))
     {
         in->get = 1;
 

@@ -25,10 +25,13 @@ typedef void (*ngx_http_oci_inquiry_pt)(void *data, ngx_uint_t status,
     off_t size, ngx_int_t retry_after);
 
 
-/* target, path and authorization must last; NULL: no memory */
+/*
+ * sized: the size is of the question, more is done to learn it.  target, path
+ * and authorization must last; NULL: no memory.
+ */
 ngx_http_oci_inquiry_t *ngx_http_oci_inquire(ngx_http_oci_edge_conf_t *conf,
     ngx_http_oci_target_t *target, ngx_str_t *path, ngx_str_t *authorization,
-    ngx_http_oci_inquiry_pt done, void *data);
+    ngx_uint_t sized, ngx_http_oci_inquiry_pt done, void *data);
 
 /* done() is not called any more */
 void ngx_http_oci_inquiry_cancel(ngx_http_oci_inquiry_t *in);
