@@ -12,7 +12,7 @@ from oci import INDEX, absent, digest, dumps, ok, unique
 from raw import Raw
 from test_referrers import referrer
 from test_tags import follow, next_link
-from test_zone import FILES, KNOBS, LONG, METRICS, STATUS, Calls, between, \
+from test_zone import FILES, KNOBS, LONG, STATUS, Calls, between, \
     each, image, metrics
 
 KNOBS = dict(KNOBS, http="keepalive_requests 100000;")

@@ -27,6 +27,7 @@ static void ngx_http_oci_exchange_link(ngx_http_oci_exchange_t *x, u_char *p,
 static void ngx_http_oci_exchange_read_handler(ngx_event_t *rev);
 static ngx_int_t ngx_http_oci_exchange_process(ngx_http_oci_exchange_t *x);
 static ngx_int_t ngx_http_oci_exchange_head(ngx_http_oci_exchange_t *x);
+static ngx_int_t ngx_http_oci_exchange_headed(ngx_http_oci_exchange_t *x);
 static ngx_int_t ngx_http_oci_exchange_content(ngx_http_oci_exchange_t *x);
 static ngx_int_t ngx_http_oci_exchange_called(ngx_http_oci_exchange_t *x,
     ngx_int_t rc);
@@ -530,7 +531,6 @@ ngx_http_oci_exchange_head(ngx_http_oci_exchange_t *x)
 {
     size_t      size;
     u_char     *p;
-    ngx_int_t   rc;
     ngx_buf_t  *b;
 
     b = x->buffer;
@@ -598,6 +598,26 @@ ngx_http_oci_exchange_head(ngx_http_oci_exchange_t *x)
         return NGX_DONE;
     }
 
+    return ngx_http_oci_exchange_headed(x);
+
+invalid:
+
+    ngx_log_error(NGX_LOG_ERR, x->peer.log, 0,
+                  "upstream sent an invalid response");
+
+    ngx_http_oci_exchange_fail(x, NGX_HTTP_OCI_FETCH_PROTOCOL);
+
+    return NGX_DONE;
+}
+
+
+/* the head of the answer is there, its body may follow */
+
+static ngx_int_t
+ngx_http_oci_exchange_headed(ngx_http_oci_exchange_t *x)
+{
+    ngx_int_t  rc;
+
     oci_body_init(&x->content, x->response, x->head);
 
     x->headed = 1;
@@ -622,15 +642,6 @@ ngx_http_oci_exchange_head(ngx_http_oci_exchange_t *x)
     }
 
     return ngx_http_oci_exchange_called(x, rc);
-
-invalid:
-
-    ngx_log_error(NGX_LOG_ERR, x->peer.log, 0,
-                  "upstream sent an invalid response");
-
-    ngx_http_oci_exchange_fail(x, NGX_HTTP_OCI_FETCH_PROTOCOL);
-
-    return NGX_DONE;
 }
 
 

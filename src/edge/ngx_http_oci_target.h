@@ -34,7 +34,8 @@ struct ngx_http_oci_target_s {
     ngx_str_t                       host;       /* lower case, no [] */
     in_port_t                       port;
     ngx_str_t                       host_header;
-    ngx_str_t                       prefix;     /* of paths, no "/" at the end */
+    ngx_str_t                       prefix;     /* of paths, no "/" at
+                                                   its end */
     ngx_str_t                       ssl_name;   /* as the directive says */
 
     /* one of: a group, addresses known from the start, a name to resolve */

@@ -36,7 +36,8 @@ ngx_http_oci_blob_use(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_loc_conf_t  *olcf;
     ngx_http_oci_blob_use_t  *use;
 
-    if (!f->cached || ngx_time() - (time_t) f->mtime < NGX_HTTP_OCI_BLOB_USED)
+    if (!f->cached
+        || ngx_time() - (time_t) f->mtime < NGX_HTTP_OCI_BLOB_USED)
     {
         return;
     }

@@ -18,6 +18,8 @@
 #define NGX_HTTP_OCI_EDGE_CONNECTIONS_MAX  64
 
 
+static ngx_int_t ngx_http_oci_edge_conf_bounds(ngx_conf_t *cf,
+    ngx_http_oci_edge_conf_t *conf);
 static char *ngx_http_oci_edge_conf_target(ngx_conf_t *cf,
     ngx_http_oci_edge_conf_t *prev, ngx_http_oci_edge_conf_t *conf);
 static void ngx_http_oci_edge_conf_merge_ssl(ngx_conf_t *cf,
@@ -161,15 +163,7 @@ ngx_http_oci_edge_conf_merge(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *up,
         conf->ssl = prev->ssl;
     }
 
-    if (conf->fill_chunk < NGX_HTTP_OCI_EDGE_CHUNK_MIN
-        || conf->fill_connections < 1
-        || conf->fill_connections > NGX_HTTP_OCI_EDGE_CONNECTIONS_MAX)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"oci_fill_chunk\" must be at least %d, "
-                           "\"oci_fill_connections\" from 1 to %d",
-                           NGX_HTTP_OCI_EDGE_CHUNK_MIN,
-                           NGX_HTTP_OCI_EDGE_CONNECTIONS_MAX);
+    if (ngx_http_oci_edge_conf_bounds(cf, conf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -195,6 +189,26 @@ ngx_http_oci_edge_conf_merge(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *up,
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_oci_edge_conf_bounds(ngx_conf_t *cf, ngx_http_oci_edge_conf_t *conf)
+{
+    if (conf->fill_chunk >= NGX_HTTP_OCI_EDGE_CHUNK_MIN
+        && conf->fill_connections >= 1
+        && conf->fill_connections <= NGX_HTTP_OCI_EDGE_CONNECTIONS_MAX)
+    {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"oci_fill_chunk\" must be at least %d, "
+                       "\"oci_fill_connections\" from 1 to %d",
+                       NGX_HTTP_OCI_EDGE_CHUNK_MIN,
+                       NGX_HTTP_OCI_EDGE_CONNECTIONS_MAX);
+
+    return NGX_ERROR;
 }
 
 
@@ -558,6 +572,8 @@ ngx_http_oci_edge_conf_allow(ngx_conf_t *cf, ngx_array_t **hosts,
 
     for (i = 1; i < cf->args->nelts; i++) {
 
+        ngx_memzero(&cidr, sizeof(ngx_cidr_t));
+
         rc = cidrs ? ngx_ptocidr(&value[i], &cidr) : NGX_ERROR;
 
         if (rc == NGX_DONE) {
@@ -735,6 +751,8 @@ ngx_http_oci_edge_conf_read(ngx_conf_t *cf, ngx_str_t *name, u_char *buf,
                            ngx_open_file_n " \"%V\" failed", name);
         return NGX_ERROR;
     }
+
+    n = 0;
 
     for (len = 0; len < size; len += n) {
 
