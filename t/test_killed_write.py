@@ -1,9 +1,19 @@
 """A worker that is killed between a change and the counter that tells of it:
-what others have kept of before is not gone on with."""
+what others have kept of before is not gone on with.  And one that is killed
+when it should wake another that waits for the zone's lock."""
 
 import os
 
+import pytest
+
+from nginx import wait_for
+from test_zone import KNOBS as ZONE, Memory, each
 from oci import IMAGE, digest, dumps, ok
+
+WAIT = 8                        # in nginx's ngx_slab_pool_t, after the lock
+
+# futex(), in which a semaphore waits
+FUTEX = {"aarch64": "98"}.get(os.uname().machine, "202")
 
 KNOBS = dict(location="oci_sparse on; oci_valid 1h; oci_valid_missing 1h; "
              "add_header X-Cache $oci_cache_status always;")
@@ -78,3 +88,27 @@ def test_delete_again(factory):
     ok(a.client().delete(TAG), 404)
     for n in a, b:
         ok(n.client().get(TAG), 404)
+
+
+@pytest.mark.native
+def test_nobody_sleeps_for_good(factory):
+    n = factory(workers=2, zone="512k", **ZONE)
+    n.client().push_image("a/b", "v1")
+    victim, sleeper = each(n)
+    assert sleeper.get("/v2/a/b/manifests/v1").status == 200
+    m = Memory(victim.pid, 512 << 10)
+    m.put(m.start + m.LOCK, 8, victim.pid)
+    sleeper.raw.head("GET", "/v2/a/b/manifests/v1")
+    wait_for("it to wait", lambda: m.get(m.start + WAIT, 8) > 0)
+    wait_for("it to sleep", lambda: sleeping(sleeper.pid))
+    # the lock is free and the sleeper not counted any more, but not woken
+    m.put(m.start + WAIT, 8, 0)
+    m.put(m.start + m.LOCK, 8, 0)
+    assert sleeper.raw.quiet(.3)
+    n.kill_workers(victim.pid)
+    assert sleeper.raw.response().status == 200
+
+
+def sleeping(pid):
+    with open("/proc/%d/syscall" % pid, encoding="ascii") as f:
+        return f.read().split()[0] == FUTEX

@@ -665,6 +665,10 @@ ngx_http_oci_init_process(ngx_cycle_t *cycle)
         stores[i]->doubtful = ngx_http_oci_stats_bury(cache->sh->slots,
                                                       cache->sh->nslots);
 
+        if (stores[i]->doubtful) {
+            ngx_http_oci_zone_wake(cache);
+        }
+
         cache->stats = ngx_http_oci_stats_claim(cache->sh->slots,
                                                 cache->sh->nslots,
                                                 &cache->name, cycle->log);

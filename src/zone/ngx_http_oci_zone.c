@@ -221,6 +221,19 @@ ngx_http_oci_zone_unlock(ngx_http_oci_zone_t *z)
 
 
 void
+ngx_http_oci_zone_wake(ngx_http_oci_zone_t *z)
+{
+#if (NGX_HAVE_POSIX_SEM)
+
+    if (z->shpool->mutex.semaphore) {
+        (void) sem_post(&z->shpool->mutex.sem);
+    }
+
+#endif
+}
+
+
+void
 ngx_http_oci_zone_change(ngx_http_oci_zone_t *z)
 {
     __atomic_store_n(&z->sh->changing, 1, __ATOMIC_SEQ_CST);

@@ -161,6 +161,13 @@ void ngx_http_oci_zone_key_of(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
 void ngx_http_oci_zone_lock(ngx_http_oci_zone_t *z);
 void ngx_http_oci_zone_unlock(ngx_http_oci_zone_t *z);
 
+/*
+ * After a death: who has unlocked wakes another, unless it dies before that,
+ * and who was woken passes that on, unless it dies.  One more who wakes for
+ * nothing only looks.
+ */
+void ngx_http_oci_zone_wake(ngx_http_oci_zone_t *z);
+
 /* under the lock, before the first change; unlock ends it */
 void ngx_http_oci_zone_change(ngx_http_oci_zone_t *z);
 

@@ -247,7 +247,11 @@ class Filler:
         client.close()
 
     def held(self, server):
-        """What the zone holds when it is full of this and nothing else."""
+        """
+        What the zone holds when it is full of this and nothing else; what is
+        not in the page cache is not kept the first time.
+        """
+        self.fill(server)
         self.fill(server)
         zone = server.zone()
         return zone["zone_entries"], zone["zone_free_bytes"]
