@@ -10,7 +10,7 @@ import requests
 
 from edge import cache, edge, fresh
 from nginx import SLOWDOWN, wait_for
-from oci import digest, error
+from oci import CONFIG, IMAGE, digest, dumps, error
 
 MIB = 1 << 20
 WAIT = 30 * SLOWDOWN
@@ -68,7 +68,7 @@ def pair(factory, upstreams):
     """An upstream and an edge before it; small chunks."""
     def make(location="", workers=2, up=None, **knobs):
         up = up or upstreams()
-        n = edge(factory, up, workers=workers,
+        n = edge(factory, up, workers=workers, methods="pull push",
                  location="oci_fill_chunk 1m; " + location, **knobs)
         return up, n
     return make
@@ -546,6 +546,23 @@ def test_no_room(pair):
     status, data, whole = broken(n, "a", d)
     assert status == 200 and not whole
     assert len(data) <= size - 65536
+
+
+def test_manifest_that_lies(pair):
+    """What it says of a size is not what counts."""
+    up, n = pair()
+    d = up.sparse("a", 3 * MIB)
+    c = n.client()
+    for size in 5, 7 * MIB:
+        body = dumps({"schemaVersion": 2, "mediaType": IMAGE,
+                      "config": dict(mediaType=CONFIG, digest=d, size=size),
+                      "layers": []})
+        r = c.put("/v2/a/manifests/" + digest(body), data=body,
+                  headers={"Content-Type": IMAGE})
+        assert r.status_code == 201, r.text
+    r = get(n, "a", d)
+    assert r.status_code == 200
+    assert digest(r.content) == d
 
 
 def test_wrong_length(pair):

@@ -344,8 +344,9 @@ ngx_http_oci_fill_open_work(void *data)
         return rc;
     }
 
-    rc = oci_fill_open(&fill->file, fill->store, &fill->digest,
-                       fill->distrust ? -1 : fill->size, chunk,
+    /* a size that a manifest tells is anybody's: the upstream's counts */
+
+    rc = oci_fill_open(&fill->file, fill->store, &fill->digest, -1, chunk,
                        fill->reserve);
 
     if (rc == OCI_OK && fill->file.image == NULL) {
@@ -408,9 +409,6 @@ ngx_http_oci_fill_opened(ngx_http_oci_fill_t *fill, int rc)
     switch (rc) {
 
     case OCI_OK:
-    case OCI_MISMATCH:
-
-        /* what a manifest says of the size counts less than what is there */
 
         if (fill->file.image == NULL) {
             ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_ASKING);

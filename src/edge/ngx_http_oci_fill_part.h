@@ -146,7 +146,6 @@ struct ngx_http_oci_fill_s {
     unsigned                     single:1;      /* the same, for a stream */
     unsigned                     verified:1;
     unsigned                     discard:1;
-    unsigned                     distrust:1;    /* a told size was wrong */
     unsigned                     counted:1;
 };
 

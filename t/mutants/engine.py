@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import fills
 import lower
 import upper
 
@@ -236,7 +237,7 @@ def sample(tables):
 
 
 def choose(names):
-    tables = [lower.TABLE.rows, upper.TABLE.rows]
+    tables = [lower.TABLE.rows, upper.TABLE.rows, fills.TABLE.rows]
     rows = [m for table in tables for m in table]
     known = [m.name for m in rows]
     twice = sorted(set(n for n in known if known.count(n) > 1))

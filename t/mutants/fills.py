@@ -1,0 +1,147 @@
+"""Breakages of fills and of eviction."""
+
+from mutant import Table
+
+TABLE = Table()
+add = TABLE.add
+
+
+# ---- what is shared
+
+add("claim-that-never-ends", "src/core/oci_chunkmap.c",
+    "    return place >> 40 == (claim & 0xffffffff)\n"
+    "           && (place & OCI_CLAIM_EXPIRES) > now;",
+    "    return place >> 40 == (claim & 0xffffffff);",
+    "test_chunkmap:test_claims")
+
+add("claim-that-progress-does-not-move", "src/core/oci_chunkmap.c",
+    "        if (oci_swap(p, place, (place & ~OCI_CLAIM_EXPIRES)\n"
+    "                               | ((now + ttl) & OCI_CLAIM_EXPIRES)))",
+    "        if (now + ttl > 0)",
+    "test_chunkmap:test_claims")
+
+add("more-at-once-than-allowed", "src/core/oci_chunkmap.c",
+    "    if (limit > OCI_CHUNKMAP_CLAIMS) {",
+    "    if (limit) {",
+    "test_chunkmap:test_claims")
+
+add("crc-of-another-boot", "src/store/oci_fill_file.c",
+    "        if (done != filled || crc != want) {",
+    "        if (done != filled) {",
+    "test_fill_file:test_other_boot")
+
+add("hash-of-another-boot", "src/core/oci_chunkmap.c",
+    "    oci_store(&m->head->single, 0);\n    oci_chunkmap_hash_reset(m);",
+    "    oci_store(&m->head->single, 0);",
+    "test_fill_file:test_other_boot")
+
+add("late-writer", "src/store/oci_fill_step.c",
+    "    if (!oci_chunkmap_holds(&f->map, w->i, w->token)\n        || ",
+    "    if (",
+    "test_fill_step:test_late_writer")
+
+add("lock-of-a-chunk", "src/store/oci_fill_step.c",
+    "    rc = oci_lock_byte(w->lock, (off_t) w->i);",
+    "    rc = OCI_OK;",
+    "test_fill_step:test_one_at_a_time")
+
+add("fsync-of-a-fill", "src/store/oci_fill_step.c",
+    "    if (f->store->durable && fsync(f->fd) == -1) {",
+    "    if (f->store->durable && f->fd == -1) {",
+    "test_fill_file:test_whole")
+
+add("room-that-is-not-reserved", "src/store/oci_fill_file.c",
+    "        if (room - reserve < size) {",
+    "        if (room < size) {",
+    "test_fill_step:test_no_room")
+
+add("digest-of-a-fill", "src/store/oci_fill_step.c",
+    "    if (!oci_digest_equal(&f->found, &f->digest)) {",
+    "    if (f->found.hex_len == 0) {",
+    "t/test_fill.py::test_corrupt", "test_fill_file:test_mismatch")
+
+add("two-who-ask-for-the-size", "src/store/oci_fill_step.c",
+    "    return oci_lock_byte(f->lock, OCI_FILL_PROBE);",
+    "    return OCI_OK;",
+    "test_fill_step:test_one_at_a_time")
+
+
+# ---- what clients see
+
+add("hold-back", "src/edge/ngx_http_oci_stream.c",
+    "        if (pull->whole) {",
+    "        if (pull->whole && pull->size < 0) {",
+    "t/test_fill.py::test_corrupt")
+
+add("verify-all", "src/edge/ngx_http_oci_stream.c",
+    "        if (pull->ask.conf->fill_verify == NGX_HTTP_OCI_VERIFY_ALL) {\n"
+    "            return b->file_pos;\n        }\n",
+    "",
+    "t/test_fill.py::test_verify_all")
+
+add("bytes-that-are-not-there", "src/edge/ngx_http_oci_stream.c",
+    "    return ngx_http_oci_fill_ready(&pull->reader, b->file_pos, end);",
+    "    return end;",
+    "t/test_fill.py::test_cold")
+
+add("right-through-another-repository",
+    "src/edge/ngx_http_oci_fill.c",
+    "        return (source->state == NGX_HTTP_OCI_SOURCE_YES) ? NGX_OK\n"
+    "                                                          "
+    ": NGX_AGAIN;",
+    "        return NGX_OK;",
+    "t/test_fill.py::test_membership")
+
+add("link-for-who-was-refused", "src/edge/ngx_http_oci_fill_end.c",
+    "        source->linking = (source->state == NGX_HTTP_OCI_SOURCE_YES\n"
+    "                           && !source->linked);",
+    "        source->linking = !source->linked;",
+    "t/test_fill.py::test_membership")
+
+add("digest-without-a-file", "src/edge/ngx_http_oci_direct.c",
+    "    if (oci_digest_equal(&found, pull->ask.digest)) {",
+    "    if (found.hex_len) {",
+    "t/test_fill.py::test_no_room")
+
+add("digest-without-a-length", "src/edge/ngx_http_oci_fill_spool.c",
+    "    if (!oci_digest_equal(&fill->file.found, &fill->digest)) {",
+    "    if (fill->file.found.hex_len == 0) {",
+    "t/test_fill.py::test_no_length")
+
+add("no-waiting-after-wrong-content", "src/edge/ngx_http_oci_fill_end.c",
+    "        if (bar.until > ngx_current_msec) {",
+    "        if (bar.until == 0) {",
+    "t/test_fill.py::test_corrupt")
+
+add("fill-of-its-first-client", "src/edge/ngx_http_oci_fill_schedule.c",
+    "    background = source->conf->fill_background && !ngx_exiting;",
+    "    background = 0;",
+    "t/test_fill.py::test_client_leaves")
+
+add("all-of-an-open-range", "src/edge/ngx_http_oci_fill_schedule.c",
+    "        end = ngx_min(rd->ranges[at].end, pos + window);",
+    "        end = rd->ranges[at].end;",
+    "t/test_fill.py::test_no_background")
+
+
+# ---- eviction
+
+add("youngest-first", "src/store/oci_evict.c",
+    "        return (a->mtime < b->mtime) ? -1 : 1;",
+    "        return (a->mtime < b->mtime) ? 1 : -1;",
+    "test_evict:test_oldest_first")
+
+add("used-while-the-pass-went-on", "src/store/oci_evict.c",
+    "    if ((int64_t) st.st_mtim.tv_sec != name->mtime) {",
+    "    if (name->mtime == -1) {",
+    "test_evict:test_used_meanwhile")
+
+add("evicted-although-pushed", "src/store/oci_evict.c",
+    "    if (stat(path, &st) == 0 && st.st_nlink == 1) {",
+    "    if (stat(path, &st) == 0) {",
+    "test_evict:test_shared")
+
+add("use-that-is-not-noted", "src/http/ngx_http_oci_blob.c",
+    "        ngx_http_oci_blob_use(r, ctx, &get->file);\n",
+    "",
+    "t/test_evict.py::test_max_size")
