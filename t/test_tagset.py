@@ -442,6 +442,70 @@ def test_another_machine(factory):
              == body(names), 20)
 
 
+def test_another_machine_after_a_write(factory):
+    """A write of this machine does not stand in for a look at the folder."""
+    n = factory(workers=1, **dict(KNOBS, location="oci_valid 3s; " + STATUS))
+    names = mixed(1500)
+    c = fill(n, names)
+    warm(c)
+    # the folder is left alone for long enough to have a stamp
+    wait_for("a look at the folder", lambda: c.get(TAGS + "?n=3").headers[
+        "X-Cache"] == "REVALIDATED", 20)
+    data = c.index()
+    folder = n.repo("a/b", "_tags")
+    before = os.stat(folder).st_ctime_ns
+    os.symlink(os.readlink(os.path.join(folder, names[0])),
+               os.path.join(folder, "_new"))
+    assert os.stat(folder).st_ctime_ns > before
+    ok(c.put_manifest("a/b", "_own", data, INDEX), 201)
+    same(c, sorted(names + ["_own"]))
+    wait_for("the other's tag", lambda: c.get(TAGS).content
+             == body(sorted(names + ["_own", "_new"])), 20)
+
+
+def reading(n, pid):
+    """The worker holds the folder of tags open."""
+    base = "/proc/%d/fd/" % pid
+    for fd in os.listdir(base):
+        try:
+            if os.readlink(base + fd) == n.repo("a/b", "_tags"):
+                return True
+        except OSError:
+            pass
+    return False
+
+
+@pytest.mark.native
+@pytest.mark.parametrize("count", [20, 400])
+def test_a_write_while_it_is_read(factory, count):
+    """What was read before a write is not taken for what is there now."""
+    n = factory(workers=2, start=False, **dict(KNOBS, location=SPARSE))
+    n.wrap = ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
+              "trace=getdents64", "-e",
+              "inject=getdents64:delay_exit=300000"]
+    n.start()
+    names = mixed(count)
+    fill(n, names)
+    one, two = each(n)
+    m = Model(names, [one, two])
+    for _ in range(2):
+        # the names are read, and a write comes before it is known
+        one.raw.head("GET", TAGS)
+        wait_for("the folder to be read", lambda: reading(n, one.pid))
+        m.put(two)
+        two.put("0-next", m.index)
+        m.names.add("0-next")
+        r = one.raw.response()
+        assert r.status == 200 and r.get("X-Cache") == "MISS"
+        assert set(names) <= set(r.json()["tags"]) <= m.names
+        m.check(two, None)
+        m.check(one, None)
+        names = sorted(m.names)
+        # a delete by digest says of no tag which it took: nothing is kept
+        assert two.ask("DELETE", "/v2/a/b/manifests/"
+                       + digest(m.other)).status == 404
+
+
 # ---- what a hit costs
 
 @pytest.mark.native

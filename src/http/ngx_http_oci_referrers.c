@@ -133,8 +133,14 @@ ngx_http_oci_referrers_filter(ngx_http_oci_list_ctx_t *l)
 
     p = ngx_sprintf(l->filter_buf, "%d,%uz,", l->filtered ? 1 : 0,
                     l->last.len);
-    p = ngx_cpymem(p, l->last.data, l->last.len);
-    p = ngx_cpymem(p, l->type.data, l->type.len);
+
+    if (l->last.len) {
+        p = ngx_cpymem(p, l->last.data, l->last.len);
+    }
+
+    if (l->type.len) {
+        p = ngx_cpymem(p, l->type.data, l->type.len);
+    }
 
     l->filter.data = l->filter_buf;
     l->filter.len = p - l->filter_buf;

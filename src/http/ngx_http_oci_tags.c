@@ -379,7 +379,11 @@ ngx_http_oci_tags_fill(ngx_http_request_t *r, ngx_http_oci_list_ctx_t *l)
     /* what the request holds goes with it */
 
     fill->ns_len = l->repo->ns.len;
-    ngx_memcpy(fill->ns, l->repo->ns.data, fill->ns_len);
+
+    if (fill->ns_len) {
+        ngx_memcpy(fill->ns, l->repo->ns.data, fill->ns_len);
+    }
+
     fill->name_len = l->repo->name.len;
     ngx_memcpy(fill->name, l->repo->name.data, fill->name_len);
 

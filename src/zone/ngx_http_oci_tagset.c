@@ -352,15 +352,9 @@ ngx_http_oci_tagset_update(ngx_http_oci_zone_t *z, const oci_store_t *s,
             set.missed = 0;
             ngx_http_oci_tagset_save(e, &set);
 
+            /* its stamp is that of the folder before: it holds no longer */
+
             e->generation = span.after;
-
-            if (n != 0) {
-
-                /* the folder has changed just now */
-
-                e->inode = 0;
-                e->ctime = 0;
-            }
         }
 
         ngx_http_oci_zone_unlock(z);

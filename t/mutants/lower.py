@@ -171,6 +171,17 @@ add("counter-of-another-namespace", "src/store/oci_generation.c",
     "        h = h * 0x100000001b3ULL;",
     "test_generation:test_counters")
 
+add("somebody-wrote-in-between", "src/store/oci_generation.c",
+    "    if (raised->last - raised->first + 1 != raised->count) {",
+    "    if (raised->last - raised->first > OCI_GENERATION_SIZE) {",
+    "test_generation:test_span")
+
+add("tags-that-dangle-are-kept", "src/store/oci_taglist.c",
+    "        if (fstatat(dirfd(dir), names->names[i], &st, 0) == -1) {",
+    "        if (fstatat(dirfd(dir), names->names[i], &st, "
+    "AT_SYMLINK_NOFOLLOW)\n            == -1)\n        {",
+    "test_taglist:test_read", "t/test_tagset.py::test_pages[400]")
+
 add("counters-not-shared", "src/store/oci_generation.c",
     "PROT_READ|PROT_WRITE, MAP_SHARED, fd,",
     "PROT_READ|PROT_WRITE, MAP_PRIVATE, fd,",

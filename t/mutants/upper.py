@@ -411,6 +411,36 @@ add("stamp-of-what-is-there", "src/http/ngx_http_oci_manifest.c",
     "        if (rc != OCI_OK) {",
     "t/test_zone.py::test_another_machine")
 
+add("counter-of-a-snapshot", "src/zone/ngx_http_oci_tagset.c",
+    "        if (e == NULL || e->generation != span.before) {",
+    "        if (e == NULL) {",
+    "t/test_tagset.py::test_second_nginx")
+
+add("snapshot-under-the-counter-of-now", "src/http/ngx_http_oci_tags.c",
+    "    if (oci_generation_read(s, ask->repo) == ask->generation) {",
+    "    ((ngx_http_oci_cache_ask_t *) ask)->generation =\n"
+    "        oci_generation_read(s, ask->repo);\n\n"
+    "    if (s != NULL) {",
+    "t/test_tagset.py::test_a_write_while_it_is_read")
+
+add("tag-that-was-deleted", "src/http/ngx_http_oci_delete.c",
+    "                                   tag ? 1 : 0, 1);",
+    "                                   0, 1);",
+    "t/test_tagset.py::test_brought_up_to_date[3000]")
+
+add("tags-of-a-manifest-that-was-deleted", "src/http/ngx_http_oci_delete.c",
+    "        return oci_manifest_delete(del->store, del->repo,\n"
+    "                                   &del->route->digest);",
+    "        rc = oci_manifest_delete(del->store, del->repo,\n"
+    "                                 &del->route->digest);\n"
+    "        tag = NULL;",
+    "t/test_tagset.py::test_manifest_deleted")
+
+add("filter-of-referrers-that-are-kept", "src/http/ngx_http_oci_referrers.c",
+    "    l->filter.len = p - l->filter_buf;",
+    "    l->filter.len = ngx_min(p - l->filter_buf, 1);",
+    "t/test_tagset.py::test_referrers_apart")
+
 add("change-left-half-done", "src/zone/ngx_http_oci_zone.c",
     "    if (z->sh->changing) {\n        ngx_http_oci_zone_reset(z);",
     "    if (z->sh->changing > 1) {\n        ngx_http_oci_zone_reset(z);",

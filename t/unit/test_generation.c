@@ -286,6 +286,75 @@ test_no_map(void **state)
 }
 
 
+static void
+test_span(void **state)
+{
+    raise_t                 t;
+    oci_repo_t              a, b;
+    oci_store_t             s;
+    oci_generation_span_t   span;
+
+    (void) state;
+
+    help_store_open(&s, 0);
+    a = help_repo("", "a");
+    b = help_repo("", "b");
+
+    oci_generation_raise(&s, &a);
+    oci_generation_raise(&s, &a);
+
+    /* none */
+
+    oci_generation_span_start();
+    assert_int_equal(oci_generation_span(&s, &a, &span), 0);
+
+    /* alone */
+
+    oci_generation_raise(&s, &a);
+    assert_int_equal(oci_generation_span(&s, &a, &span), 1);
+    assert_int_equal(span.before, 2);
+    assert_int_equal(span.after, 3);
+    assert_int_equal(oci_generation_span(&s, &b, &span), 0);
+
+    oci_generation_raise(&s, &a);
+    oci_generation_raise(&s, &a);
+    assert_int_equal(oci_generation_span(&s, &a, &span), 1);
+    assert_int_equal(span.before, 2);
+    assert_int_equal(span.after, 5);
+
+    /* somebody else raised it before, and after: no matter */
+
+    t.root = s.root;
+    t.r = &a;
+    t.n = 1;
+    assert_int_equal(help_fork(raise_elsewhere, &t), 0);
+    oci_generation_span_start();
+    oci_generation_raise(&s, &a);
+    oci_generation_raise(&s, &a);
+    assert_int_equal(help_fork(raise_elsewhere, &t), 0);
+    assert_int_equal(oci_generation_span(&s, &a, &span), 1);
+    assert_int_equal(span.before, 6);
+    assert_int_equal(span.after, 8);
+
+    /* in between */
+
+    oci_generation_raise(&s, &a);
+    assert_int_equal(oci_generation_span(&s, &a, &span), 0);
+
+    /* two repositories */
+
+    oci_generation_span_start();
+    oci_generation_raise(&s, &a);
+    oci_generation_raise(&s, &b);
+    assert_int_equal(oci_generation_span(&s, &a, &span), 0);
+    assert_int_equal(oci_generation_span(&s, &b, &span), 0);
+
+    oci_generation_span_start();
+
+    help_store_close(&s);
+}
+
+
 static int
 raise_elsewhere(void *data)
 {
@@ -345,6 +414,7 @@ main(void)
         cmocka_unit_test(test_boots),
         cmocka_unit_test(test_removed),
         cmocka_unit_test(test_no_map),
+        cmocka_unit_test(test_span),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
