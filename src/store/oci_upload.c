@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 
 #define OCI_UPLOAD_WAITS     5000               /* of a millisecond each */
 #define OCI_UPLOAD_FLUSH     (8 * 1024 * 1024)
+#define OCI_UPLOAD_TURN      (64 * 1024)
 
 
 static int oci_upload_enter(oci_upload_t *u);
@@ -41,6 +43,7 @@ oci_upload_write(oci_upload_t *u, const u_char *data, size_t len,
 {
     int            rc;
     off_t          flush;
+    size_t         at, n;
     oci_upload_t   before;
     oci_failure_t  failure;
 
@@ -58,12 +61,24 @@ oci_upload_write(oci_upload_t *u, const u_char *data, size_t len,
 
     before = *u;
 
-    if (oci_upload_pwrite(u, data, len) != OCI_OK) {
-        goto failed;
-    }
+    /*
+     * In small turns: what a write has brought into the cache is hashed while
+     * it is there, and who else has something to do on this processor, the
+     * event loop above all, need not wait for a whole piece.
+     */
 
-    oci_hash_update(&u->hash, data, len);
-    u->offset += (int64_t) len;
+    for (at = 0; at < len; at += n) {
+        n = (len - at < OCI_UPLOAD_TURN) ? len - at : OCI_UPLOAD_TURN;
+
+        if (oci_upload_pwrite(u, data + at, n) != OCI_OK) {
+            goto failed;
+        }
+
+        oci_hash_update(&u->hash, data + at, n);
+        u->offset += (int64_t) n;
+
+        (void) sched_yield();
+    }
 
     if (u->offset - u->mark >= OCI_UPLOAD_SYNC_SIZE) {
 
