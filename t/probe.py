@@ -27,11 +27,19 @@ def _tree(so):
                           check=True).stderr
     version = re.search(r"nginx/([0-9.]+)", said).group(1)
     for folder in (os.path.dirname(os.path.abspath(so)),
+                   os.path.dirname(shutil.which(nginx)),
                    os.path.join(ROOT, "build")):
-        found = sorted(glob.glob(os.path.join(
-            folder, "nginx-%s-*" % version, "objs", "ngx_auto_config.h")))
-        if found:
-            return os.path.dirname(os.path.dirname(found[-1]))
+        for tree in sorted(glob.glob(os.path.join(folder, "nginx-*"))
+                           + glob.glob(os.path.join(folder, "tree"))):
+            try:
+                with open(os.path.join(tree, "src/core/nginx.h"),
+                          encoding="utf-8") as f:
+                    right = '"%s"' % version in f.read()
+            except OSError:
+                continue
+            if right and os.path.exists(os.path.join(
+                    tree, "objs", "ngx_auto_config.h")):
+                return tree
     raise AssertionError("no tree of nginx %s: make build" % version)
 
 

@@ -146,13 +146,17 @@ def test_one_token_for_many(factory, upstreams):
     blobs = [blob(up, 1000) for _ in range(12)]
     n = own(factory, up)
     gate = up.fault("/token", role="token", hold=True)
+    first = up.fault("/blobs/", hold=True)
     out = {}
     threads = [threading.Thread(
         target=lambda d=d: out.update({d: probe(n, "blobs/" + d)}))
         for d, _ in blobs]
     for t in threads:
         t.start()
+    wait_for("the requests", lambda: up.count("GET", "/blobs/") == 12)
+    first.release()
     wait_for("the challenges", lambda: up.count(status=401) == 12)
+    wait_for("the token service", lambda: gate.hits)
     gate.release()
     for t in threads:
         t.join()
