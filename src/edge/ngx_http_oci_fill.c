@@ -178,7 +178,11 @@ ngx_http_oci_fill_verified(ngx_http_oci_reader_t *rd)
 void
 ngx_http_oci_fill_want(ngx_http_oci_reader_t *rd)
 {
-    ngx_http_oci_fill_schedule(rd->fill);
+    /* while readers are told of news, once for all of them behind that */
+
+    if (!rd->fill->busy) {
+        ngx_http_oci_fill_schedule(rd->fill);
+    }
 }
 
 

@@ -86,11 +86,14 @@ typedef struct {
     ngx_http_oci_piece_t         out;           /* of the write job */
     off_t                        out_at;
     ngx_http_oci_job_t           write;
+    ngx_event_t                  linger;        /* for more to write */
 
     void                        *spool;         /* of no length, in tmp/ */
     ngx_uint_t                   status;        /* an answer of no use */
     ngx_int_t                    retry_after;
 
+    unsigned                     begun:1;       /* it has written */
+    unsigned                     hurry:1;
     unsigned                     claimed:1;
     unsigned                     probe:1;       /* asks for the size too */
     unsigned                     whole:1;       /* the upstream has no ranges */

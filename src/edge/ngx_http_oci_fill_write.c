@@ -14,7 +14,16 @@
 #define NGX_HTTP_OCI_FILL_PIECE  (256 * 1024)
 #define NGX_HTTP_OCI_FILL_FIRST  (32 * 1024)
 
+/*
+ * All who read are woken by each write: but for the first bytes it waits for
+ * some more, a little.
+ */
 
+#define NGX_HTTP_OCI_FILL_BATCH   (128 * 1024)
+#define NGX_HTTP_OCI_FILL_LINGER  5             /* ms */
+
+
+static void ngx_http_oci_fill_linger(ngx_event_t *ev);
 static int ngx_http_oci_fill_write_work(void *data);
 static int ngx_http_oci_fill_write_whole(ngx_http_oci_fill_fetch_t *ff);
 static void ngx_http_oci_fill_write_done(void *data, int rc);
@@ -29,6 +38,10 @@ ngx_http_oci_fill_write_init(ngx_http_oci_fill_fetch_t *ff)
     ngx_http_oci_job_init(&ff->write, ff->fill->log,
                           ngx_http_oci_fill_write_work,
                           ngx_http_oci_fill_write_done, ff);
+
+    ff->linger.handler = ngx_http_oci_fill_linger;
+    ff->linger.data = ff;
+    ff->linger.log = ff->fill->log;
 }
 
 
@@ -36,6 +49,10 @@ void
 ngx_http_oci_fill_write_free(ngx_http_oci_fill_fetch_t *ff)
 {
     ngx_http_oci_fill_let_go(ff);
+
+    if (ff->linger.timer_set) {
+        ngx_del_timer(&ff->linger);
+    }
 
     if (ff->in.data) {
         ngx_free(ff->in.data);
@@ -122,6 +139,22 @@ ngx_http_oci_fill_write(ngx_http_oci_fill_fetch_t *ff)
         return;
     }
 
+    if (ff->begun && ff->fetch && !ff->hurry
+        && ff->in.len < NGX_HTTP_OCI_FILL_BATCH)
+    {
+        if (!ff->linger.timer_set) {
+            ngx_add_timer(&ff->linger, NGX_HTTP_OCI_FILL_LINGER);
+        }
+
+        return;
+    }
+
+    if (ff->linger.timer_set) {
+        ngx_del_timer(&ff->linger);
+    }
+
+    ff->begun = 1;
+
     piece = ff->out;
     ff->out = ff->in;
     ff->in = piece;
@@ -133,6 +166,19 @@ ngx_http_oci_fill_write(ngx_http_oci_fill_fetch_t *ff)
         ff->lost = 1;
         ff->out.len = 0;
     }
+}
+
+
+static void
+ngx_http_oci_fill_linger(ngx_event_t *ev)
+{
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    ff = ev->data;
+
+    ff->hurry = 1;
+    ngx_http_oci_fill_write(ff);
+    ff->hurry = 0;
 }
 
 
