@@ -109,6 +109,11 @@ ngx_http_oci_blob_get(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     rc = ngx_http_oci_blob_cached(r, ctx, get);
 
+    if (rc == OCI_NOT_FOUND) {
+        return ngx_http_oci_send_error(r, OCI_ERR_BLOB_UNKNOWN, 0, NULL,
+                                       &ctx->route.reference);
+    }
+
     if (rc != OCI_AGAIN) {
         return ngx_http_oci_blob_answer(r, ctx, get, rc);
     }
@@ -262,6 +267,7 @@ static void
 ngx_http_oci_blob_keep(ngx_http_request_t *r, ngx_http_oci_blob_get_t *get,
     int rc)
 {
+    ngx_http_oci_loc_conf_t    *olcf;
     ngx_http_oci_cache_value_t  v;
 
     switch (rc) {
@@ -283,7 +289,15 @@ ngx_http_oci_blob_keep(ngx_http_request_t *r, ngx_http_oci_blob_get_t *get,
         break;
 
     case OCI_NOT_FOUND:
-        ngx_http_oci_cache_put_blob(&get->ask, get->digest, NULL);
+
+        olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+        /* on an edge it is the upstream that says so */
+
+        if (olcf->edge == NULL) {
+            ngx_http_oci_cache_put_blob(&get->ask, get->digest, NULL);
+        }
+
         break;
 
     default:
@@ -364,7 +378,7 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
         if (olcf->edge) {
-            return ngx_http_oci_blob_pull(r, ctx);
+            return ngx_http_oci_blob_pull(r, ctx, get->ask.generation);
         }
 
         return ngx_http_oci_send_error(r, OCI_ERR_BLOB_UNKNOWN, 0, NULL,

@@ -7,6 +7,7 @@
 
 
 #include "ngx_http_oci_operations.h"
+#include "ngx_http_oci_cache.h"
 #include "ngx_http_oci_content.h"
 #include "ngx_http_oci_pull.h"
 #include "ngx_http_oci_right.h"
@@ -26,6 +27,7 @@ typedef struct {
     const oci_repo_t        *repo;
     const oci_digest_t      *digest;
     int64_t                  size;
+    uint64_t                 generation;
 } ngx_http_oci_blob_pull_t;
 
 
@@ -37,12 +39,15 @@ static ngx_uint_t ngx_http_oci_blob_pull_right(ngx_http_request_t *r,
 static ngx_int_t ngx_http_oci_blob_pull_answer(ngx_http_request_t *r,
     ngx_http_oci_pull_t *pull, ngx_int_t rc);
 static ngx_int_t ngx_http_oci_blob_pull_stored(ngx_http_request_t *r);
+static void ngx_http_oci_blob_pull_missing(ngx_http_request_t *r,
+    ngx_http_oci_pull_t *pull);
 static ngx_int_t ngx_http_oci_blob_pull_refused(ngx_http_request_t *r,
     ngx_http_oci_pull_t *pull);
 
 
 ngx_int_t
-ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
+ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    uint64_t generation)
 {
     ngx_str_t                  name;
     ngx_http_oci_loc_conf_t   *olcf;
@@ -91,6 +96,7 @@ ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     bp->pull.answer = ngx_http_oci_blob_pull_answer;
 
+    bp->generation = generation;
     bp->store = ask->store;
     bp->repo = ask->repo;
     bp->digest = ask->digest;
@@ -244,6 +250,28 @@ ngx_http_oci_blob_pull_stored(ngx_http_request_t *r)
 }
 
 
+/* the upstream is not asked again for a while */
+
+static void
+ngx_http_oci_blob_pull_missing(ngx_http_request_t *r,
+    ngx_http_oci_pull_t *pull)
+{
+    ngx_http_oci_loc_conf_t   *olcf;
+    ngx_http_oci_blob_pull_t  *bp;
+    ngx_http_oci_cache_ask_t   ask;
+
+    bp = (ngx_http_oci_blob_pull_t *) pull;
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    ngx_http_oci_cache_ask(&ask, pull->ask.zone, bp->store, bp->repo,
+                           olcf->valid, olcf->valid_missing);
+
+    ask.generation = bp->generation;
+
+    ngx_http_oci_cache_put_blob(&ask, bp->digest, NULL);
+}
+
+
 static ngx_int_t
 ngx_http_oci_blob_pull_refused(ngx_http_request_t *r,
     ngx_http_oci_pull_t *pull)
@@ -280,6 +308,8 @@ ngx_http_oci_blob_pull_refused(ngx_http_request_t *r,
                                        &ctx->route.reference);
 
     case 404:
+        ngx_http_oci_blob_pull_missing(r, pull);
+
         code = OCI_ERR_BLOB_UNKNOWN;
         break;
 

@@ -31,6 +31,8 @@ static ngx_int_t ngx_http_oci_manifest_edge_ask(
     ngx_http_oci_manifest_edge_t *e);
 static void ngx_http_oci_manifest_edge_answered(ngx_http_oci_upstream_t *u,
     const ngx_http_oci_answer_t *answer);
+static ngx_uint_t ngx_http_oci_manifest_edge_pushed(
+    ngx_http_oci_manifest_edge_t *e);
 static ngx_int_t ngx_http_oci_manifest_edge_send(
     ngx_http_oci_manifest_edge_t *e, ngx_http_oci_cache_status_e status);
 static ngx_int_t ngx_http_oci_manifest_edge_content(
@@ -241,6 +243,16 @@ ngx_http_oci_manifest_edge_answered(ngx_http_oci_upstream_t *u,
 
     case NGX_HTTP_OCI_ASK_REFUSED:
 
+        if (answer->status == NGX_HTTP_NOT_FOUND
+            && e->has
+            && ngx_http_oci_manifest_edge_pushed(e))
+        {
+            ngx_http_oci_manifest_keep(e->get, OCI_OK);
+
+            rc = ngx_http_oci_manifest_edge_send(e, NGX_HTTP_OCI_STATUS_HIT);
+            break;
+        }
+
         if (answer->status == NGX_HTTP_NOT_FOUND && !u->client) {
             rc = ngx_http_oci_manifest_edge_gone(e);
 
@@ -259,6 +271,22 @@ ngx_http_oci_manifest_edge_answered(ngx_http_oci_upstream_t *u,
     }
 
     ngx_http_finalize_request(r, rc);
+}
+
+
+/* it may be from here: pushes are taken and kept ("oci_push local") */
+
+static ngx_uint_t
+ngx_http_oci_manifest_edge_pushed(ngx_http_oci_manifest_edge_t *e)
+{
+    ngx_http_oci_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(e->u->request, ngx_http_oci_module);
+
+    return (olcf->methods & NGX_HTTP_OCI_PUSH)
+           && e->u->conf->push == NGX_HTTP_OCI_PUSH_LOCAL
+           && ngx_http_oci_upstream_allowed(e->u,
+                                            &e->u->ctx->route.reference);
 }
 
 

@@ -30,9 +30,12 @@ ngx_int_t ngx_http_oci_manifest_handler(ngx_http_request_t *r,
 void ngx_http_oci_blob_use(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     const oci_file_t *f);
 
-/* a blob that is not here, from upstream */
+/*
+ * A blob that is not here, from upstream; generation is the repository's from
+ * before it was looked for.
+ */
 ngx_int_t ngx_http_oci_blob_pull(ngx_http_request_t *r,
-    ngx_http_oci_ctx_t *ctx);
+    ngx_http_oci_ctx_t *ctx, uint64_t generation);
 
 /* sends what a blob's file holds, with a blob's headers */
 ngx_int_t ngx_http_oci_blob_content(ngx_http_request_t *r,
