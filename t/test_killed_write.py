@@ -36,11 +36,11 @@ def two(factory):
     one, other = image("one"), image("two")
     ok(a.client().put_manifest("a/b", "v1", one), 201)
     ok(a.client().put_manifest("a/b", digest(other), other), 201)
-    for n in a, b:
-        for _ in range(2):
-            r = n.client().get(TAG)
-            assert r.content == one
-        assert r.headers["X-Cache"] == "HIT"
+    # the second one may not have begun yet with what it does at its start
+    for n in b, a:
+        wait_for("a hit", lambda n=n: n.client().get(TAG).headers[
+            "X-Cache"] == "HIT")
+        assert n.client().get(TAG).content == one
     return a, b, one, other
 
 

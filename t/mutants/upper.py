@@ -396,6 +396,27 @@ add("counter-of-an-entry", "src/zone/ngx_http_oci_cache.c",
     "t/test_zone.py::test_second_nginx",
     "t/test_zone.py::test_across_a_reload")
 
+add("cache-of-before-a-death", "src/http/ngx_http_oci_module.c",
+    "            oci_generation_raise_all(&st->store);\n",
+    "",
+    "t/test_killed_write.py::test_killed",
+    "t/test_killed_write.py::test_all_of_it_killed")
+
+add("death-of-who-left-in-peace", "src/zone/ngx_http_oci_stats.c",
+    "            dead += writing;",
+    "            dead += writing | 1;",
+    "t/test_zone.py::test_reload_keeps_it")
+
+add("counter-of-a-second-delete", "src/http/ngx_http_oci_delete.c",
+    "            oci_generation_raise(del->store, del->repo);\n",
+    "",
+    "t/test_killed_write.py::test_delete_again")
+
+add("wake-after-a-death", "src/http/ngx_http_oci_module.c",
+    "            ngx_http_oci_zone_wake(cache);\n",
+    "",
+    "t/test_killed_write.py::test_nobody_sleeps_for_good")
+
 add("time-of-what-is-missing", "src/zone/ngx_http_oci_cache.c",
     "(age < ask->valid_missing)",
     "(age < ask->valid)",
