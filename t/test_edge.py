@@ -272,7 +272,8 @@ def test_missing_is_remembered(factory, upstreams):
     for path, code in (("/v2/a/manifests/v9", "MANIFEST_UNKNOWN"),
                        ("/v2/a/manifests/" + absent(), "MANIFEST_UNKNOWN"),
                        ("/v2/a/blobs/" + absent(), "BLOB_UNKNOWN")):
-        error(c.get(path), 404, code)
+        # processes that start may still say that all is to be looked at anew
+        wait_for("a remembered 404", lambda: cache(c.get(path)) == "HIT")
         seen = len(up.requests)
         for _ in range(3):
             error(c.get(path), 404, code)
