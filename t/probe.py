@@ -26,8 +26,8 @@ def _tree(so):
     said = subprocess.run([nginx, "-v"], capture_output=True, text=True,
                           check=True).stderr
     version = re.search(r"nginx/([0-9.]+)", said).group(1)
-    for folder in (os.path.dirname(os.path.abspath(so)),
-                   os.path.dirname(shutil.which(nginx)),
+    for folder in (os.path.dirname(shutil.which(nginx)),
+                   os.path.dirname(os.path.abspath(so)),
                    os.path.join(ROOT, "build")):
         for tree in sorted(glob.glob(os.path.join(folder, "nginx-*"))
                            + glob.glob(os.path.join(folder, "tree"))):

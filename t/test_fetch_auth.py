@@ -446,7 +446,7 @@ def test_names_are_not_for_secrets(factory, upstreams):
     up = private(upstreams, tls=("registry.corp.test", "inside.test"))
     d, _ = blob(up)
     names = Names(registry_corp_test=["127.0.0.1"],
-                  inside_test=["169.254.1.1"])
+                  inside_test=["100.100.100.200"])
     try:
         up.realm = "https://inside.test:%d/token" % up.port
         n = own(factory, up, trust()

@@ -174,8 +174,9 @@ def test_a_name_that_leads_inside(factory, upstreams):
     """The address counts that is connected to, not the name."""
     up = upstreams()
     d, data = blob(up)
-    names = Names(inside_test=["169.254.169.254"],
-                  mixed_test=["169.254.169.254", "127.0.0.1"])
+    # nginx shifts octets over 127 beyond an int, which sanitizers mind
+    names = Names(inside_test=["100.100.100.200"],
+                  mixed_test=["100.100.100.200", "127.0.0.1"])
     try:
         n = prober(factory, up, "resolver 127.0.0.1:%d ipv6=off;"
                    % names.port)
