@@ -24,7 +24,7 @@ HELD = 3 if soak.QUICK else 40          # of them, while the zone changes
 RELOADS = 6 if soak.QUICK else 100      # at least, of the second one
 REPOSITORIES = 24 if soak.QUICK else 48
 CONNECTIONS = 48
-PERMILLE = 16
+PERMILLE = 20
 LIMIT = 100 if soak.QUICK else 4 * 3600
 
 ZONES = ((1 if soak.QUICK else 3) << 20, 512 << 10)
