@@ -355,6 +355,30 @@ def test_reload_keeps_it(factory):
     same(c, names, 100, names[1000])
 
 
+@pytest.mark.native
+def test_filler_killed(factory):
+    """Whoever dies while filling is in nobody's way for long."""
+    n = factory(workers=1, start=False, **dict(KNOBS, location=SPARSE))
+    n.wrap = ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
+              "trace=getdents64", "-e",
+              "inject=getdents64:delay_exit=200000"]
+    n.start()
+    names = mixed(2000)
+    c = fill(n, names)
+    same(c, names, 10, cached="MISS")
+    # the page is answered, and the rest is being read for those to come
+    (pid,) = n.workers()
+    wait_for("the folder to be read", lambda: reading(n, pid))
+    c.close()
+    n.kill_workers(pid)
+    same(c, names, 10, cached="MISS")
+    wait_for("a hit", lambda: c.get(TAGS + "?n=10").headers["X-Cache"]
+             == "HIT", 40, 0.5)
+    same(c, names, 10)
+    same(c, names)
+    assert metrics(n).get("zone_resets_total") == 0
+
+
 # ---- room
 
 def test_longer_than_its_share(factory):

@@ -123,7 +123,7 @@ ngx_http_oci_delete_work(void *data)
         }
     }
 
-    if (rc == OCI_OK) {
+    if (rc == OCI_OK || rc == OCI_NOT_FOUND) {
         ngx_http_oci_tagset_update(del->zone, del->store, del->repo, tag,
                                    tag ? 1 : 0, 1);
     }
