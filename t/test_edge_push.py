@@ -1,6 +1,8 @@
 """Pushes through an edge: to the upstream, or kept here."""
 
+import json
 import os
+import socket
 import threading
 
 import pytest
@@ -157,6 +159,177 @@ def test_refusals(away):
     up.stop()
     r = c.post("/v2/a/blobs/uploads/")
     assert r.status_code in (502, 503, 504) and r.json()["errors"]
+
+
+ELSEWHERE = ["http://127.0.0.1:%(other)d%(path)s", "//localhost:%(port)d"
+             "%(path)s", "https://127.0.0.1:%(port)d%(path)s",
+             "http://u:p@127.0.0.1:%(port)d%(path)s", "ftp://h%(path)s", ""]
+
+
+def test_places_elsewhere(away):
+    """An upload goes on at the upstream itself or nowhere."""
+    up, n, c = away
+    for to in ELSEWHERE:
+        to = to % {"other": up.store.port, "port": up.port,
+                   "path": "/v2/a/blobs/uploads/x?s=1"}
+        rule = up.fault("uploads", method="POST", status=202, body=b"",
+                        headers=[("Location", to)] if to else [])
+        r = c.post("/v2/a/blobs/uploads/")
+        error(r, 502, "UNAVAILABLE")
+        assert "Location" not in r.headers, to
+        up.mend(rule)
+    up.fault("uploads/[0-9a-f]", status=307, body=b"", headers=[
+        ("Location", up.url + "/v2/a/blobs/uploads/x")])
+    r = ok(c.post("/v2/a/blobs/uploads/"), 202)
+    error(c.patch(follow(n, r), data=b"abc"), 502, "UNAVAILABLE")
+
+
+@pytest.mark.parametrize("place", [
+    "/a-place/of/its.own?state=1%2B&ns=x", "/v2/a/blobs/upload/0-1",
+    "/v2/b/blobs/uploads/0", "/v2/a/blobs/uploads/1/2",
+    "/v2/a/blobs/uploads/1?ns=2", "/v2/a/blobs/uploads/1?oci_at=2"])
+def test_places_of_another_form(away, place):
+    """They come back as they were, for the repository they were told to."""
+    up, n, c = away
+    rule = up.fault("uploads", method="POST", status=202, body=b"",
+                    headers=[("Location", place)])
+    loc = follow(n, ok(c.post("/v2/a/blobs/uploads/"), 202))
+    assert loc.startswith("/v2/a/blobs/uploads/")
+    up.mend(rule)
+    up.fault("^" + place.split("?")[0], method="PATCH", status=202, body=b"",
+             headers=[("Location", place)])
+    r = ok(c.patch(loc, data=b"abc"), 202)
+    assert header(r, "Location") == loc
+    path, _, query = loc.partition("?")
+    ok(c.patch("%s?x=1&%s" % (path, query), data=b"abc"), 202)
+    assert [x.target for x in up.seen("PATCH")] == [
+        place, place + ("&" if "?" in place else "?") + "x=1"]
+    up.clear()
+    for bad in (loc.replace("/v2/a/", "/v2/b/", 1),
+                "%s0?%s" % (path[:-1], query.replace("oci_at=", "oci_at=L")),
+                path + "?oci_at="):
+        error(c.patch(bad, data=b"abc"), 404, "BLOB_UPLOAD_UNKNOWN")
+    assert not up.seen()
+
+
+def test_queries_in_another_order(away):
+    up, n, c = away
+    data = os.urandom(1000)
+    path, _, query = follow(n, ok(c.post("/v2/a/blobs/uploads/"),
+                                  202)).partition("?")
+    ok(c.put("%s?digest=%s&ns=docker.io&%s" % (path, digest(data), query),
+             data=data), 201)
+    assert up.read(digest(data)) == data
+    assert "ns=" not in up.seen("PUT")[-1].target
+
+
+def test_mounts_of_what_is_not_shown(factory, upstreams):
+    """The edge's account reads more than a client of one location may."""
+    up = upstreams()
+    data = os.urandom(1000)
+    up.blob("secret/a", data)
+    n = edge(factory, up, v2="""
+        location /v2/secret/ { deny all; }
+        location /v2/ { oci main; oci_pass %s; oci_push upstream;
+                        oci_methods pull push delete; }""" % up.url)
+    c = n.client()
+    for query in ("mount=%s&from=secret/a", "mount=%s", "m%%6funt=%s&from=secr"
+                  "et/a", "x=1;mount=%s;from=secret/a", "x=1&mount=%s&"
+                  "fro%%6d=secret%%2fa"):
+        r = ok(c.post("/v2/b/blobs/uploads/?" + query % digest(data)), 202)
+        follow(n, r)
+        assert "ount=" not in up.seen("POST")[-1].target
+        assert "secret" not in up.seen("POST")[-1].target
+
+
+def test_bodies_of_no_length(away):
+    up, n, c = away
+    data = os.urandom(700000)
+    r = ok(c.post("/v2/a/blobs/uploads/"), 202)
+    r = ok(c.patch(follow(n, r), data=(
+        data[i:i + 70000] for i in range(0, len(data), 70000))), 202)
+    assert header(r, "Range") == "0-%d" % (len(data) - 1)
+    assert header(up.seen("PATCH")[0], "transfer-encoding") == "chunked"
+    ok(c.put(follow(n, r) + "&digest=" + digest(data)), 201)
+    assert up.read(digest(data)) == data
+
+
+def test_refusals_that_are_no_errors(away):
+    """What is no error of the specification becomes one."""
+    up, _, c = away
+    for body in (b"<html>", b"{}", b'{"errors":[]}', b'{"errors":[{}]}',
+                 b'{"errors":[{"code":1}]}',
+                 b'{"errors":[{"code":"A","x":"' + b"y" * 40000 + b'"}]}'):
+        rule = up.fault("uploads", status=500, body=body)
+        error(c.post("/v2/a/blobs/uploads/"), 500, "UNKNOWN")
+        up.mend(rule)
+    up.fault("uploads", status=429, body=b"", headers=[("Retry-After", "7")])
+    r = c.post("/v2/a/blobs/uploads/")
+    error(r, 429, "TOOMANYREQUESTS")
+    assert header(r, "Retry-After") == "7"
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_upstream_that_breaks_off(away, early):
+    """Before it has taken anything, and in mid-body."""
+    up, n, c = away
+    loc = follow(n, ok(c.post("/v2/a/blobs/uploads/"), 202))
+    if early:
+        up.fault("uploads", method="PATCH", drop=True)
+    else:
+        up.fault("uploads", method="PATCH", hold=True)
+    out = []
+    t = threading.Thread(target=lambda: out.append(fresh(
+        n, "PATCH", loc, data=os.urandom(3 * MIB))))
+    t.start()
+    if not early:
+        wait_for("the request", lambda: up.seen("PATCH"))
+        sock = up.seen("PATCH")[0].conn.sock
+        wait_for("some of its body", lambda: sock.recv(1, socket.MSG_PEEK))
+        up.drop()
+    t.join()
+    error(out[0], 502, "UNAVAILABLE")
+    assert header(out[0], "Connection") == "close"
+
+
+def test_client_that_leaves(away):
+    """What came of its body is not taken for the whole."""
+    up, n, c = away
+    loc = follow(n, ok(c.post("/v2/a/blobs/uploads/"), 202))
+    upload = up.uploads[loc.split("?")[0].rpartition("/")[2]][1]
+    for framing in (b"Content-Length: 900000\r\n\r\n",
+                    b"Transfer-Encoding: chunked\r\n\r\nfffff\r\n"):
+        before = len(up.seen("PATCH"))
+        with socket.create_connection(n.addr) as s:
+            s.sendall(b"PATCH %s HTTP/1.1\r\nHost: a\r\n%s" % (
+                loc.encode(), framing))
+            s.sendall(bytes(300000))
+            wait_for("the upstream to hear of it",
+                     lambda: len(up.seen("PATCH")) > before)
+        wait_for("the upstream to be told",
+                 lambda: up.seen("PATCH")[before].conn.sock.fileno() == -1)
+    assert len(upload) <= 600000
+    assert not [r for r in up.seen("PATCH") if r.status == 202]
+
+
+@pytest.mark.parametrize("who", ["", "alice"])
+def test_tokens_before_bodies(factory, upstreams, who):
+    """No byte of a body is sent to an upstream that wants a token first."""
+    up = upstreams(auth="bearer", users={"alice": "secret"})
+    up.grant(who, "a", "pull,push")
+    more = ""
+    if who:
+        more = "oci_pass_credentials @PREFIX@/files/config.json;"
+    n = edge(factory, up, TO + more, methods=ALL, files={
+        "config.json": json.dumps({"auths": {"127.0.0.1:%d" % up.port: {
+            "username": who, "password": "secret"}}})} if who else {})
+    c = n.client()
+    loc = follow(n, ok(c.post("/v2/a/blobs/uploads/"), 202))
+    data = os.urandom(300000)
+    for i in range(6):
+        r = ok(fresh(n, "PATCH", loc, data=data), 202)
+    assert header(r, "Range") == "0-%d" % (6 * len(data) - 1)
+    assert not up.seen("PATCH", status=401)
 
 
 def rss(n):

@@ -149,18 +149,20 @@ ngx_http_oci_ask_leave(ngx_http_oci_ask_waiter_t *w)
 }
 
 
-/* all that makes a difference to the answer */
+/* all that makes a difference to the answer, as a push meanwhile does */
 
 static ngx_int_t
 ngx_http_oci_ask_key(ngx_http_oci_question_t *q, ngx_str_t *key)
 {
     u_char     *p;
+    uint64_t    pushes;
     oci_str_t   have;
 
+    pushes = ngx_http_oci_zone_pushes(q->zone, oci_repo_hash(q->repo));
     have.data = q->have ? (u_char *) q->have->hex : (u_char *) "";
     have.len = q->have ? q->have->hex_len : 0;
 
-    key->len = 9 * sizeof(size_t)
+    key->len = 10 * sizeof(size_t) + sizeof(pushes)
                + q->store->root_len + q->repo->ns.len + q->repo->name.len
                + q->target->key.len + q->target->repository.len + q->path.len
                + q->args.len + q->authorization.len + have.len;
@@ -183,7 +185,8 @@ ngx_http_oci_ask_key(ngx_http_oci_question_t *q, ngx_str_t *key)
     p = ngx_http_oci_ask_key_add(p, q->args.data, q->args.len);
     p = ngx_http_oci_ask_key_add(p, q->authorization.data,
                                  q->authorization.len);
-    (void) ngx_http_oci_ask_key_add(p, have.data, have.len);
+    p = ngx_http_oci_ask_key_add(p, have.data, have.len);
+    (void) ngx_http_oci_ask_key_add(p, (u_char *) &pushes, sizeof(pushes));
 
     return NGX_OK;
 }
@@ -658,7 +661,10 @@ ngx_http_oci_ask_work(void *data)
 
     rc = oci_manifest_put(a->q.store, &a->repo, &m, &a->answer.digest,
                           a->answer.body, a->answer.len, a->q.tag,
-                          a->q.tag ? 1 : 0, 1, &missing);
+                          a->q.tag ? 1 : 0,
+                          a->q.conf->push == NGX_HTTP_OCI_PUSH_LOCAL
+                              ? OCI_MANIFEST_FILLED|OCI_MANIFEST_YIELD
+                              : OCI_MANIFEST_FILLED, &missing);
 
     oci_manifest_free(&m);
 

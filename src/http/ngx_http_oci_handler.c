@@ -9,6 +9,7 @@
 #include "ngx_http_oci_module.h"
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_operations.h"
+#include "ngx_http_oci_push.h"
 
 
 typedef struct {
@@ -283,6 +284,16 @@ ngx_http_oci_handler(ngx_http_request_t *r)
 
     if (rc != NGX_DECLINED) {
         return rc;
+    }
+
+    if ((op->right & (NGX_HTTP_OCI_PUSH|NGX_HTTP_OCI_DELETE))
+        && olcf->edge && olcf->edge->push == NGX_HTTP_OCI_PUSH_UPSTREAM)
+    {
+        rc = ngx_http_oci_push_upstream(r, ctx);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
     }
 
     return op->handler(r, ctx);

@@ -97,9 +97,10 @@ ngx_http_oci_list_edge(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_cache_ask(&l->ask, &olcf->store->cache, &olcf->store->store,
                            &ctx->repo, olcf->valid, olcf->valid_missing);
 
-    /* what the upstream says does not change with what is stored here */
+    /* what it says changes with pushes to it, not with what is stored here */
 
-    l->ask.generation = 0;
+    l->ask.generation = ngx_http_oci_zone_pushes(&olcf->store->cache,
+                                                 l->ask.hash);
     l->ask.edge = 1;
 
     ctx->cache_status = NGX_HTTP_OCI_STATUS_MISS;

@@ -27,12 +27,12 @@ static ngx_int_t ngx_http_oci_manifest_edge_local(
     ngx_http_oci_manifest_edge_t *e, ngx_http_oci_done_pt done);
 static void ngx_http_oci_manifest_edge_read(ngx_http_request_t *r,
     void *data, int rc);
+static ngx_uint_t ngx_http_oci_manifest_edge_pushed(
+    ngx_http_oci_manifest_edge_t *e);
 static ngx_int_t ngx_http_oci_manifest_edge_ask(
     ngx_http_oci_manifest_edge_t *e);
 static void ngx_http_oci_manifest_edge_answered(ngx_http_oci_upstream_t *u,
     const ngx_http_oci_answer_t *answer);
-static ngx_uint_t ngx_http_oci_manifest_edge_pushed(
-    ngx_http_oci_manifest_edge_t *e);
 static ngx_int_t ngx_http_oci_manifest_edge_send(
     ngx_http_oci_manifest_edge_t *e, ngx_http_oci_cache_status_e status);
 static ngx_int_t ngx_http_oci_manifest_edge_content(
@@ -137,9 +137,12 @@ ngx_http_oci_manifest_edge_read(ngx_http_request_t *r, void *data, int rc)
         e->has = 1;
         e->have = e->get->record.digest;
 
-        /* a digest never expires; whose right counts is another question */
+        /*
+         * A digest never expires, and what was pushed here is not the
+         * upstream's; whose right counts is another question.
+         */
 
-        if (e->get->digest != NULL
+        if ((e->get->digest != NULL || ngx_http_oci_manifest_edge_pushed(e))
             && ngx_http_oci_upstream_allowed(e->u, &ctx->route.reference))
         {
             ngx_http_oci_manifest_keep(e->get, OCI_OK);
@@ -154,6 +157,14 @@ ngx_http_oci_manifest_edge_read(ngx_http_request_t *r, void *data, int rc)
     if (rc != NGX_OK) {
         ngx_http_finalize_request(r, rc);
     }
+}
+
+
+static ngx_uint_t
+ngx_http_oci_manifest_edge_pushed(ngx_http_oci_manifest_edge_t *e)
+{
+    return e->u->conf->push == NGX_HTTP_OCI_PUSH_LOCAL
+           && oci_tag_pushed(e->get->store, e->get->ask.repo, e->get->tag);
 }
 
 
@@ -243,16 +254,6 @@ ngx_http_oci_manifest_edge_answered(ngx_http_oci_upstream_t *u,
 
     case NGX_HTTP_OCI_ASK_REFUSED:
 
-        if (answer->status == NGX_HTTP_NOT_FOUND
-            && e->has
-            && ngx_http_oci_manifest_edge_pushed(e))
-        {
-            ngx_http_oci_manifest_keep(e->get, OCI_OK);
-
-            rc = ngx_http_oci_manifest_edge_send(e, NGX_HTTP_OCI_STATUS_HIT);
-            break;
-        }
-
         if (answer->status == NGX_HTTP_NOT_FOUND && !u->client) {
             rc = ngx_http_oci_manifest_edge_gone(e);
 
@@ -271,22 +272,6 @@ ngx_http_oci_manifest_edge_answered(ngx_http_oci_upstream_t *u,
     }
 
     ngx_http_finalize_request(r, rc);
-}
-
-
-/* it may be from here: pushes are taken and kept ("oci_push local") */
-
-static ngx_uint_t
-ngx_http_oci_manifest_edge_pushed(ngx_http_oci_manifest_edge_t *e)
-{
-    ngx_http_oci_loc_conf_t  *olcf;
-
-    olcf = ngx_http_get_module_loc_conf(e->u->request, ngx_http_oci_module);
-
-    return (olcf->methods & NGX_HTTP_OCI_PUSH)
-           && e->u->conf->push == NGX_HTTP_OCI_PUSH_LOCAL
-           && ngx_http_oci_upstream_allowed(e->u,
-                                            &e->u->ctx->route.reference);
 }
 
 
@@ -410,6 +395,13 @@ ngx_http_oci_manifest_edge_gone_work(void *data)
 {
     ngx_http_oci_manifest_edge_t  *e = data;
 
+    if (ngx_http_oci_manifest_edge_pushed(e)) {
+
+        /* meanwhile */
+
+        return OCI_OK;
+    }
+
     return oci_tag_delete(e->get->store, e->get->ask.repo, e->get->tag);
 }
 
@@ -420,9 +412,10 @@ ngx_http_oci_manifest_edge_gone_done(ngx_http_request_t *r, void *data,
 {
     ngx_http_oci_manifest_edge_t  *e = data;
 
-    e->get->ask.generation = oci_generation_read(e->get->store,
-                                                 e->get->ask.repo);
-    ngx_http_oci_manifest_keep(e->get, OCI_NOT_FOUND);
+    /*
+     * Not kept: whether the counter says of the delete alone or also of a
+     * push after it can't be known here.
+     */
 
     ngx_http_finalize_request(r,
         ngx_http_oci_manifest_answer(r, e->u->ctx, e->get, OCI_NOT_FOUND));

@@ -151,5 +151,6 @@ ngx_http_oci_mount_resume(ngx_http_request_t *r)
 
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    ngx_http_finalize_request(r, ngx_http_oci_upload_start(r, u));
+    ngx_http_finalize_request(r, u->proceed ? u->proceed(r, u)
+                                            : ngx_http_oci_upload_start(r, u));
 }

@@ -59,6 +59,11 @@ struct ngx_http_oci_upload_s {
     ngx_int_t               body_rc;        /* how the body ended */
     int                     rc;             /* how the session fared */
 
+    /* what goes on after a mount's check, NULL: the session */
+    ngx_int_t             (*proceed)(ngx_http_request_t *r,
+                                     ngx_http_oci_upload_t *u);
+    void                   *owner;
+
     unsigned                mount:1;
     unsigned                whole:1;        /* POST with the content */
     unsigned                put:1;
@@ -89,8 +94,8 @@ ngx_int_t ngx_http_oci_upload_start(ngx_http_request_t *r,
 
 /*
  * Finds out whether the location that u->from is read through is this one,
- * and goes on with ngx_http_oci_upload_start(), u->mount saying so.  The
- * caller holds a count of the request.  NGX_OK or NGX_ERROR.
+ * and goes on with u->proceed or ngx_http_oci_upload_start(), u->mount saying
+ * so.  The caller holds a count of the request.  NGX_OK or NGX_ERROR.
  */
 ngx_int_t ngx_http_oci_mount_check(ngx_http_request_t *r,
     ngx_http_oci_upload_t *u);

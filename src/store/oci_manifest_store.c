@@ -21,7 +21,7 @@
 
 static int oci_manifest_put_locked(const oci_store_t *s, const oci_repo_t *r,
     const oci_manifest_t *m, const oci_digest_t *d, const u_char *data,
-    size_t len, const oci_str_t *tags, size_t ntags, unsigned sparse,
+    size_t len, const oci_str_t *tags, size_t ntags, unsigned flags,
     oci_digest_t *missing);
 static int oci_manifest_require(const oci_store_t *s, const oci_repo_t *r,
     const oci_manifest_t *m, unsigned sparse, oci_digest_t *missing);
@@ -48,7 +48,7 @@ static void oci_manifest_touch_named(const oci_store_t *s,
 int
 oci_manifest_put(const oci_store_t *s, const oci_repo_t *r,
     const oci_manifest_t *m, const oci_digest_t *d, const u_char *data,
-    size_t len, const oci_str_t *tags, size_t ntags, unsigned sparse,
+    size_t len, const oci_str_t *tags, size_t ntags, unsigned flags,
     oci_digest_t *missing)
 {
     int         rc;
@@ -61,7 +61,7 @@ oci_manifest_put(const oci_store_t *s, const oci_repo_t *r,
 
     oci_generation_raise(s, r);
 
-    rc = oci_manifest_put_locked(s, r, m, d, data, len, tags, ntags, sparse,
+    rc = oci_manifest_put_locked(s, r, m, d, data, len, tags, ntags, flags,
                                  missing);
 
     oci_generation_raise(s, r);
@@ -113,16 +113,19 @@ oci_manifest_delete_untagged(const oci_store_t *s, const oci_repo_t *r,
 static int
 oci_manifest_put_locked(const oci_store_t *s, const oci_repo_t *r,
     const oci_manifest_t *m, const oci_digest_t *d, const u_char *data,
-    size_t len, const oci_str_t *tags, size_t ntags, unsigned sparse,
+    size_t len, const oci_str_t *tags, size_t ntags, unsigned flags,
     oci_digest_t *missing)
 {
     int     rc;
     char    path[OCI_PATH_MAX];
     size_t  i;
 
-    rc = oci_manifest_require(s, r, m, sparse, missing);
-    if (rc != OCI_OK) {
-        return rc;
+    if (!(flags & OCI_MANIFEST_FILLED)) {
+        rc = oci_manifest_require(s, r, m, flags & OCI_MANIFEST_SPARSE,
+                                  missing);
+        if (rc != OCI_OK) {
+            return rc;
+        }
     }
 
     (void) oci_path_manifest(path, s, r, d);
@@ -140,7 +143,9 @@ oci_manifest_put_locked(const oci_store_t *s, const oci_repo_t *r,
     }
 
     for (i = 0; i < ntags; i++) {
-        rc = oci_tag_set(s, r, &tags[i], d);
+        rc = (flags & OCI_MANIFEST_FILLED)
+             ? oci_tag_fill(s, r, &tags[i], d, flags & OCI_MANIFEST_YIELD)
+             : oci_tag_set(s, r, &tags[i], d);
         if (rc != OCI_OK) {
             return rc;
         }

@@ -20,6 +20,14 @@
 #define OCI_RECORD_HEADER  512
 
 
+/* of oci_manifest_put() */
+
+#define OCI_MANIFEST_SPARSE  0x01   /* what it names need not be here */
+#define OCI_MANIFEST_FILLED  0x02   /* an upstream's; implies the above */
+#define OCI_MANIFEST_YIELD   0x04   /* with FILLED: a tag that was pushed
+                                       stays as it is */
+
+
 typedef struct {
     int            fd;                  /* -1: none; content starts at
                                            OCI_RECORD_HEADER */
@@ -72,16 +80,17 @@ int oci_manifest_stat(const oci_store_t *s, const oci_repo_t *r,
  * (ntags may be 0) at it.  Holds the repository's lock shared from checking
  * what it names until it is visible.  Unless sparse, every descriptor that
  * is not foreign must be in the repository; *missing is set to the first
- * that is not.  Names of _cached/ are linked into _blobs/.  Writes the
- * referrer entry of a subject.  The same bytes again are a success (and
- * repair what a crash left out).  Everything is durable on return.  Raises
- * the generation before and after.
+ * that is not.  Names of _cached/ are linked into _blobs/, unless it is
+ * filled: then they may go, and its tags are told from those that were
+ * pushed.  Writes the referrer entry of a subject.  The same bytes again are
+ * a success (and repair what a crash left out).  Everything is durable on
+ * return.  Raises the generation before and after.
  * OCI_OK; OCI_AGAIN: the lock is held; OCI_UNKNOWN_BLOB; OCI_MISMATCH: the
  * same bytes stand there under another media type; OCI_ERROR.
  */
 int oci_manifest_put(const oci_store_t *s, const oci_repo_t *r,
     const oci_manifest_t *m, const oci_digest_t *d, const u_char *data,
-    size_t len, const oci_str_t *tags, size_t ntags, unsigned sparse,
+    size_t len, const oci_str_t *tags, size_t ntags, unsigned flags,
     oci_digest_t *missing);
 
 /*

@@ -148,6 +148,21 @@ oci_path_tag_target(char *buf, const oci_digest_t *d)
 
 
 size_t
+oci_path_tag_filled(char *buf, const oci_digest_t *d)
+{
+    oci_path_t  p;
+
+    p.start = buf;
+    p.pos = buf;
+
+    oci_path_text(&p, ".././_manifests/");
+    oci_path_alg(&p, d);
+
+    return oci_path_end(&p);
+}
+
+
+size_t
 oci_path_referrers(char *buf, const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *subject)
 {

@@ -39,6 +39,9 @@ size_t oci_path_tags(char *buf, const oci_store_t *s, const oci_repo_t *r);
 /* what a tag's symbolic link holds: "../_manifests/<alg>/<hex>" */
 size_t oci_path_tag_target(char *buf, const oci_digest_t *d);
 
+/* of a tag that was filled: the same place by other words, ".././..." */
+size_t oci_path_tag_filled(char *buf, const oci_digest_t *d);
+
 size_t oci_path_referrers(char *buf, const oci_store_t *s,
     const oci_repo_t *r, const oci_digest_t *subject);      /* the folder */
 size_t oci_path_referrer(char *buf, const oci_store_t *s,

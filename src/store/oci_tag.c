@@ -19,12 +19,15 @@
 
 /* "../_manifests/<alg>/<hex>" and what tells a longer text from it */
 
-#define OCI_TARGET_MAX  (sizeof("../_manifests/") + OCI_DIGEST_MAX + 1)
+#define OCI_TARGET_MAX  (sizeof(".././_manifests/") + OCI_DIGEST_MAX + 1)
 
 
 static int oci_tag_link(const oci_store_t *s, const char *target,
     const char *path);
-static int oci_tag_read(int dir, const char *path, oci_digest_t *d);
+static int oci_tag_point(const oci_store_t *s, const oci_repo_t *r,
+    const char *path, const char *target, const oci_digest_t *d);
+static int oci_tag_read(int dir, const char *path, oci_digest_t *d,
+    unsigned *filled);
 static void oci_tag_touch(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *d);
 static int oci_tags_drop_from(DIR *dir, const char *path,
@@ -35,15 +38,56 @@ int
 oci_tag_set(const oci_store_t *s, const oci_repo_t *r, const oci_str_t *tag,
     const oci_digest_t *d)
 {
-    int           rc;
-    char          path[OCI_PATH_MAX], dir[OCI_PATH_MAX],
-                  target[OCI_PATH_MAX];
-    oci_digest_t  old;
+    char  path[OCI_PATH_MAX], target[OCI_PATH_MAX];
 
     (void) oci_path_tag_target(target, d);
     (void) oci_path_tag(path, s, r, tag);
 
-    rc = oci_tag_read(AT_FDCWD, path, &old);
+    return oci_tag_point(s, r, path, target, d);
+}
+
+
+int
+oci_tag_fill(const oci_store_t *s, const oci_repo_t *r, const oci_str_t *tag,
+    const oci_digest_t *d, unsigned yield)
+{
+    char  path[OCI_PATH_MAX], target[OCI_PATH_MAX];
+
+    if (yield && oci_tag_pushed(s, r, tag)) {
+        return OCI_OK;
+    }
+
+    (void) oci_path_tag_filled(target, d);
+    (void) oci_path_tag(path, s, r, tag);
+
+    return oci_tag_point(s, r, path, target, d);
+}
+
+
+int
+oci_tag_pushed(const oci_store_t *s, const oci_repo_t *r,
+    const oci_str_t *tag)
+{
+    char          path[OCI_PATH_MAX];
+    unsigned      filled;
+    oci_digest_t  d;
+
+    (void) oci_path_tag(path, s, r, tag);
+
+    return oci_tag_read(AT_FDCWD, path, &d, &filled) == OCI_OK && !filled;
+}
+
+
+static int
+oci_tag_point(const oci_store_t *s, const oci_repo_t *r, const char *path,
+    const char *target, const oci_digest_t *d)
+{
+    int           rc;
+    char          dir[OCI_PATH_MAX];
+    unsigned      filled;
+    oci_digest_t  old;
+
+    rc = oci_tag_read(AT_FDCWD, path, &old, &filled);
 
     if (rc == OCI_ERROR) {
         return rc;
@@ -95,11 +139,12 @@ int
 oci_tag_get(const oci_store_t *s, const oci_repo_t *r, const oci_str_t *tag,
     oci_digest_t *d)
 {
-    char  path[OCI_PATH_MAX];
+    char      path[OCI_PATH_MAX];
+    unsigned  filled;
 
     (void) oci_path_tag(path, s, r, tag);
 
-    return oci_tag_read(AT_FDCWD, path, d);
+    return oci_tag_read(AT_FDCWD, path, d, &filled);
 }
 
 
@@ -109,6 +154,7 @@ oci_tag_delete(const oci_store_t *s, const oci_repo_t *r,
 {
     int           rc, found;
     char          path[OCI_PATH_MAX];
+    unsigned      filled;
     oci_lock_t    lock;
     struct stat   st;
     oci_digest_t  d;
@@ -120,7 +166,7 @@ oci_tag_delete(const oci_store_t *s, const oci_repo_t *r,
 
     (void) oci_path_tag(path, s, r, tag);
 
-    found = oci_tag_read(AT_FDCWD, path, &d);
+    found = oci_tag_read(AT_FDCWD, path, &d, &filled);
 
     if (found == OCI_NOT_FOUND || found == OCI_ERROR) {
         oci_lock_release(&lock);
@@ -194,6 +240,7 @@ oci_tags_drop_from(DIR *dir, const char *path, const oci_digest_t *d,
     unsigned *dropped)
 {
     int             fd, rc;
+    unsigned        filled;
     struct stat     st;
     oci_digest_t    to;
     struct dirent  *entry;
@@ -214,7 +261,7 @@ oci_tags_drop_from(DIR *dir, const char *path, const oci_digest_t *d,
         }
 
         if (d != NULL) {
-            rc = oci_tag_read(fd, entry->d_name, &to);
+            rc = oci_tag_read(fd, entry->d_name, &to, &filled);
 
             if (rc == OCI_ERROR) {
                 return rc;
@@ -267,13 +314,14 @@ oci_tag_link(const oci_store_t *s, const char *target, const char *path)
 
 
 static int
-oci_tag_read(int dir, const char *path, oci_digest_t *d)
+oci_tag_read(int dir, const char *path, oci_digest_t *d, unsigned *filled)
 {
     char                *slash;
     char                 text[OCI_TARGET_MAX];
-    size_t               len;
+    size_t               len, skip;
     ssize_t              n;
-    static const char    folder[] = "../_manifests/";
+    static const char    pushed[] = "../_manifests/";
+    static const char    cached[] = ".././_manifests/";
 
     n = readlinkat(dir, path, text, sizeof(text));
 
@@ -295,15 +343,29 @@ oci_tag_read(int dir, const char *path, oci_digest_t *d)
 
     len = (size_t) n;
 
-    if (len == sizeof(text)
-        || len < sizeof(folder) - 1
-        || memcmp(text, folder, sizeof(folder) - 1) != 0)
-    {
+    *filled = 0;
+
+    if (len == sizeof(text)) {
         return OCI_INVALID;
     }
 
-    len -= sizeof(folder) - 1;
-    memmove(text, text + sizeof(folder) - 1, len);
+    if (len >= sizeof(pushed) - 1
+        && memcmp(text, pushed, sizeof(pushed) - 1) == 0)
+    {
+        skip = sizeof(pushed) - 1;
+
+    } else if (len >= sizeof(cached) - 1
+               && memcmp(text, cached, sizeof(cached) - 1) == 0)
+    {
+        skip = sizeof(cached) - 1;
+        *filled = 1;
+
+    } else {
+        return OCI_INVALID;
+    }
+
+    len -= skip;
+    memmove(text, text + skip, len);
 
     slash = memchr(text, '/', len);
 

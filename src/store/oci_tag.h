@@ -22,6 +22,17 @@
 int oci_tag_set(const oci_store_t *s, const oci_repo_t *r,
     const oci_str_t *tag, const oci_digest_t *d);
 
+/*
+ * The same of what an upstream says.  yield: a tag that was pushed stays as
+ * it is.
+ */
+int oci_tag_fill(const oci_store_t *s, const oci_repo_t *r,
+    const oci_str_t *tag, const oci_digest_t *d, unsigned yield);
+
+/* 1 if the tag is here and was pushed, by one readlink() */
+int oci_tag_pushed(const oci_store_t *s, const oci_repo_t *r,
+    const oci_str_t *tag);
+
 int oci_tags_sync(const oci_store_t *s, const oci_repo_t *r);
 
 /*

@@ -7,8 +7,10 @@
 #include "ngx_http_oci_zone.h"
 #include "ngx_http_oci_tagset.h"
 
+#include <sys/random.h>
 
-#define NGX_HTTP_OCI_ZONE_VERSION   1
+
+#define NGX_HTTP_OCI_ZONE_VERSION   2
 
 /* of an entry with all that is not in chunks: the largest slot of the slab */
 #define NGX_HTTP_OCI_ZONE_INLINE    2048
@@ -104,6 +106,14 @@ ngx_http_oci_zone_init(ngx_http_oci_zone_t *z, ngx_shm_zone_t *shm_zone,
     sh->nslots = n;
     sh->slots = (ngx_http_oci_stats_t *)
                     (end + ngx_align(sizeof(ngx_http_oci_zone_sh_t), 64));
+
+    if (getrandom(sh->secret, sizeof(sh->secret), 0)
+        != (ssize_t) sizeof(sh->secret))
+    {
+        ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, ngx_errno,
+                      "getrandom() failed");
+        return NGX_ERROR;
+    }
 
     (void) ngx_snprintf(sh->log_ctx, sizeof(sh->log_ctx) - 1,
                         " in oci zone \"%V\"", &z->name);
@@ -746,4 +756,20 @@ ngx_http_oci_zone_warn(ngx_http_oci_zone_t *z, ngx_log_t *log)
                   "oci zone \"%V\" is full: %uL entries gave way since the "
                   "last such line; a larger zone would keep them", &z->name,
                   evicted);
+}
+
+
+uint64_t
+ngx_http_oci_zone_pushes(ngx_http_oci_zone_t *z, uint64_t hash)
+{
+    return __atomic_load_n(&z->sh->pushes[hash % NGX_HTTP_OCI_ZONE_PUSHES],
+                           __ATOMIC_SEQ_CST);
+}
+
+
+void
+ngx_http_oci_zone_push(ngx_http_oci_zone_t *z, uint64_t hash)
+{
+    (void) __atomic_add_fetch(&z->sh->pushes[hash % NGX_HTTP_OCI_ZONE_PUSHES],
+                              1, __ATOMIC_SEQ_CST);
 }

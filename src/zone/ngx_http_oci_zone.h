@@ -32,6 +32,8 @@
 
 #define NGX_HTTP_OCI_ZONE_MIN      (512 * 1024)     /* bytes of a segment */
 #define NGX_HTTP_OCI_ZONE_KEY_MAX  1024
+#define NGX_HTTP_OCI_ZONE_PUSHES   512
+#define NGX_HTTP_OCI_ZONE_SECRET   32
 
 
 /* what an entry is about; a part of its key */
@@ -103,6 +105,8 @@ typedef struct {
     ngx_http_oci_stats_t       *slots;
 
     u_char                      log_ctx[80];
+    u_char                      secret[NGX_HTTP_OCI_ZONE_SECRET];
+    uint64_t                    pushes[NGX_HTTP_OCI_ZONE_PUSHES];
     uint64_t                    counters[OCI_GENERATION_COUNTERS];
 } ngx_http_oci_zone_sh_t;
 
@@ -171,6 +175,14 @@ void ngx_http_oci_zone_wake(ngx_http_oci_zone_t *z);
 /* under the lock, before the first change; unlock ends it */
 void ngx_http_oci_zone_change(ngx_http_oci_zone_t *z);
 
+
+/*
+ * How often a repository was changed at its upstream through this server:
+ * what the upstream said before the last time is not to be kept.  hash is
+ * oci_repo_hash() of it.  Without the lock.
+ */
+uint64_t ngx_http_oci_zone_pushes(ngx_http_oci_zone_t *z, uint64_t hash);
+void ngx_http_oci_zone_push(ngx_http_oci_zone_t *z, uint64_t hash);
 
 /* takes the lock */
 void ngx_http_oci_zone_use(ngx_http_oci_zone_t *z,

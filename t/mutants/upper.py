@@ -526,3 +526,66 @@ add("label-that-is-not-escaped", "src/web/ngx_http_oci_metrics.c",
     "            case '\\\\':\n            case '\"':",
     "            case '\"':",
     "t/test_metrics.py::test_text")
+
+
+# ---- pushes through an edge
+
+PUSH = "t/test_edge_push.py::"
+
+add("place-on-another-host", "src/http/ngx_http_oci_push_path.c",
+    "t->host.len) != 0)\n    {\n        return NGX_DECLINED;",
+    "t->host.len) != 0)\n    {\n        text[0] = 'h';",
+    PUSH + "test_places_elsewhere")
+
+add("seal-of-a-place", "src/http/ngx_http_oci_push_path.c",
+    "        || CRYPTO_memcmp(reference->data, id, sizeof(id)) != 0)",
+    "        || 0)",
+    PUSH + "test_places_of_another_form")
+
+add("seal-without-its-repository", "src/http/ngx_http_oci_push_path.c",
+    "    parts[3].len = p->ctx->repo.name.len;",
+    "    parts[3].len = 0;\n    parts[1].len = 0;",
+    PUSH + "test_places_of_another_form")
+
+add("mount-by-the-edge's-account", "src/http/ngx_http_oci_push_mount.c",
+    "    if (p->u->client) {\n\n        /* its own right there",
+    "    if (1) {\n\n        /* its own right there",
+    PUSH + "test_mounts_of_what_is_not_shown")
+
+add("mount-by-other-words", "src/http/ngx_http_oci_push_path.c",
+    "    ngx_unescape_uri(&dst, &src, len, 0);",
+    "    dst = ngx_cpymem(dst, src, len);",
+    PUSH + "test_mounts_of_what_is_not_shown")
+
+add("part-of-a-body-as-the-whole", "src/http/ngx_http_oci_push.c",
+    "    if (rc != NGX_OK) {\n\n        /* the upstream is not to take",
+    "    if (0) {\n\n        /* the upstream is not to take",
+    PUSH + "test_client_that_leaves")
+
+add("lists-after-a-push", "src/http/ngx_http_oci_push_answer.c",
+    "    ngx_http_oci_zone_push(&olcf->store->cache, "
+    "oci_repo_hash(&p->ctx->repo));\n", "",
+    PUSH + "test_tags_that_were_pushed",
+    PUSH + "test_referrers_that_were_pushed")
+
+add("tags-after-a-push", "src/http/ngx_http_oci_push_answer.c",
+    "    oci_generation_raise(&olcf->store->store, &p->ctx->repo);", "",
+    PUSH + "test_tags_that_were_pushed")
+
+add("deleted-and-still-here", "src/http/ngx_http_oci_push_answer.c",
+    "        return ngx_http_oci_push_forget(p);\n\n"
+    "    case NGX_HTTP_OCI_OP_MANIFEST_PUT:",
+    "        rc = NGX_OK;\n        break;\n\n"
+    "    case NGX_HTTP_OCI_OP_MANIFEST_PUT:",
+    PUSH + "test_deletes")
+
+add("error-that-is-none", "src/http/ngx_http_oci_push_answer.c",
+    "    if (ngx_http_oci_push_valid(p)) {",
+    "    if (p->text_len) {",
+    PUSH + "test_refusals_that_are_no_errors")
+
+add("pushed-tag-of-an-edge", "src/http/ngx_http_oci_manifest_edge.c",
+    "        if ((e->get->digest != NULL "
+    "|| ngx_http_oci_manifest_edge_pushed(e))",
+    "        if (e->get->digest != NULL",
+    PUSH + "test_kept_here")

@@ -122,6 +122,48 @@ test_set(void **state)
 }
 
 
+/* by whom a tag was made: what fills asks, what pushes keep */
+
+static void
+test_filled(void **state)
+{
+    oci_str_t     t;
+    oci_digest_t  one, two, d;
+
+    (void) state;
+
+    one = fx_digest(OCI_SHA256, "one");
+    two = fx_digest(OCI_SHA512, "two");
+
+    t.data = (u_char *) "t";
+    t.len = 1;
+
+    assert_false(oci_tag_pushed(&fx_store, &repo, &t));
+
+    assert_int_equal(oci_tag_fill(&fx_store, &repo, &t, &two, 1), OCI_OK);
+    assert_false(oci_tag_pushed(&fx_store, &repo, &t));
+    assert_int_equal(get("t", &d), OCI_OK);
+    assert_true(oci_digest_equal(&d, &two));
+
+    assert_int_equal(oci_tag_fill(&fx_store, &repo, &t, &one, 1), OCI_OK);
+    assert_int_equal(get("t", &d), OCI_OK);
+    assert_true(oci_digest_equal(&d, &one));
+
+    set("t", &one);
+    assert_true(oci_tag_pushed(&fx_store, &repo, &t));
+
+    assert_int_equal(oci_tag_fill(&fx_store, &repo, &t, &two, 1), OCI_OK);
+    assert_true(oci_tag_pushed(&fx_store, &repo, &t));
+    assert_int_equal(get("t", &d), OCI_OK);
+    assert_true(oci_digest_equal(&d, &one));
+
+    assert_int_equal(oci_tag_fill(&fx_store, &repo, &t, &two, 0), OCI_OK);
+    assert_false(oci_tag_pushed(&fx_store, &repo, &t));
+    assert_int_equal(get("t", &d), OCI_OK);
+    assert_true(oci_digest_equal(&d, &two));
+}
+
+
 static void
 test_not_ours(void **state)
 {
@@ -131,6 +173,7 @@ test_not_ours(void **state)
         "x", "/etc/passwd", "../_manifests/", "../_manifests/sha256",
         "../_manifests/sha256/", "../_manifests/sha256/11",
         "../_manifests/sha256/../x", "../_blobs/sha256/1",
+        ".././_manifests/sha256/../x", "../../_manifests/sha256/1",
         "../_manifests/md5/11111111111111111111111111111111"
     };
 
@@ -272,6 +315,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_set, setup, fx_teardown),
         cmocka_unit_test_setup_teardown(test_set, setup_durable,
                                         fx_teardown),
+        cmocka_unit_test_setup_teardown(test_filled, setup, fx_teardown),
         cmocka_unit_test_setup_teardown(test_not_ours, setup, fx_teardown),
         cmocka_unit_test_setup_teardown(test_touch, setup, fx_teardown),
         cmocka_unit_test_setup_teardown(test_delete, setup, fx_teardown),
