@@ -16,6 +16,8 @@ KEYS = ("rate", "p50", "p99", "cost", "peak")
 WORDS = {"rate": "", "cost": "CPU "}
 SCALE = {"p50": 1000, "p99": 1000}
 
+FORGIVEN = 0.1
+
 
 def figure(x):
     if x is None:
@@ -46,7 +48,8 @@ class Cell:
     """
     One figure: ours, the other's, how they compare.  A bar is met by the
     ratio, or by the figure itself where there is none; half of the interval
-    by which two of the same differ (A/A) is forgiven.
+    by which two of the same differ (A/A) is forgiven, up to FORGIVEN: noise
+    can't make everything good.
     """
 
     def __init__(self, ours, reference=None, ratio=None, aa=None, half=None,
@@ -61,7 +64,7 @@ class Cell:
 
     def held(self):
         value = self.ours if self.ratio is None else self.ratio
-        half = self.half or 0
+        half = min(self.half or 0, FORGIVEN)
         return all(value + half >= limit if sign == "≥"
                    else value - half <= limit for sign, limit in self.bars)
 
@@ -104,6 +107,8 @@ class Report:
                 if len(barred) > 1:
                     verdict += ": " + " and ".join(
                         "CPU" if k == "cost" else k for k in missed)
+                if any((barred[k].half or 0) > FORGIVEN for k in missed):
+                    verdict += " (A/A too wide to tell)"
             if judged:
                 self.passed += not missed
                 self.failed += bool(missed)
