@@ -581,7 +581,7 @@ add("deleted-and-still-here", "src/http/ngx_http_oci_push_answer.c",
 
 add("error-that-is-none", "src/http/ngx_http_oci_push_answer.c",
     "    if (ngx_http_oci_push_valid(p)) {",
-    "    if (p->text_len) {",
+    "    if (ngx_http_oci_push_valid(p) || p->text_len) {",
     PUSH + "test_refusals_that_are_no_errors")
 
 add("pushed-tag-of-an-edge", "src/http/ngx_http_oci_manifest_edge.c",
