@@ -196,11 +196,16 @@ ngx_http_oci_direct_stream(ngx_http_oci_pull_t *pull)
 
                 if (pull->plan == NULL) {
                     ngx_http_oci_pull_finish(pull, NGX_OK);
+
+                } else if (ngx_http_oci_stream_flush(pull) != NGX_OK) {
+                    ngx_http_oci_pull_finish(pull, NGX_ERROR);
                 }
 
                 return;
             }
         }
+
+        pull->flushed = 1;
 
         rc = ngx_http_output_filter(r, out);
 

@@ -67,7 +67,7 @@ struct ngx_http_oci_pull_s {
     unsigned                       whole:1;     /* from first byte to last */
     unsigned                       started:1;
     unsigned                       streaming:1;
-    unsigned                       joined:1;
+    unsigned                       flushed:1;   /* the headers have gone */
 };
 
 
@@ -91,6 +91,9 @@ void ngx_http_oci_pull_begin(ngx_http_oci_pull_t *pull);
 
 /* the pull of a request, NULL: none */
 ngx_http_oci_pull_t *ngx_http_oci_pull_of(ngx_http_request_t *r);
+
+/* headers that no byte follows yet; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_oci_stream_flush(ngx_http_oci_pull_t *pull);
 
 /* sends what is there */
 void ngx_http_oci_stream(ngx_http_oci_pull_t *pull);

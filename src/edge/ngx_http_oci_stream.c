@@ -74,12 +74,19 @@ ngx_http_oci_stream(ngx_http_oci_pull_t *pull)
                     return;
                 }
 
+                if (ngx_http_oci_stream_flush(pull) != NGX_OK) {
+                    ngx_http_oci_pull_finish(pull, NGX_ERROR);
+                    return;
+                }
+
                 /* it goes on with the next news */
 
                 ngx_http_oci_fill_want(&pull->reader);
                 return;
             }
         }
+
+        pull->flushed = 1;
 
         rc = ngx_http_output_filter(r, out);
 
@@ -101,6 +108,21 @@ ngx_http_oci_stream(ngx_http_oci_pull_t *pull)
             return;
         }
     }
+}
+
+
+ngx_int_t
+ngx_http_oci_stream_flush(ngx_http_oci_pull_t *pull)
+{
+    if (pull->flushed) {
+        return NGX_OK;
+    }
+
+    pull->flushed = 1;
+
+    return (ngx_http_send_special(pull->request, NGX_HTTP_FLUSH)
+            == NGX_ERROR)
+           ? NGX_ERROR : NGX_OK;
 }
 
 
