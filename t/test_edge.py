@@ -202,6 +202,9 @@ def test_tag_that_goes(factory, upstreams):
                  and c.manifest("a", "v1"), 10, 0.1)
     error(r, 404, "MANIFEST_UNKNOWN")
     ok(c.manifest("a", d), 200)
+    up.stop()
+    for _ in range(2):
+        assert c.manifest("a", "v1").status_code in (404, 502)
 
 
 def many(n, path, count):
@@ -339,11 +342,10 @@ def test_wrong_digest_header(factory, upstreams):
     d = up.image("a", "v1")
     up.fault("/manifests/", digest=absent())
     c = edge(factory, up, SHORT).client()
-    r = c.manifest("a", "v1")
-    if r.status_code == 200:
-        assert r.headers["Docker-Content-Digest"] == d == digest(r.content)
-    else:
-        error(r, 502, "UNAVAILABLE", "UNKNOWN", "MANIFEST_INVALID")
+    error(c.manifest("a", "v1"), 502, "UNAVAILABLE", "UNKNOWN",
+          "MANIFEST_INVALID")
+    # who knows what it must be is not led astray by a header
+    assert digest(ok(c.manifest("a", d), 200).content) == d
 
 
 def test_no_manifests(factory, upstreams):

@@ -282,6 +282,43 @@ def test_refusals_are_passed_on(factory, upstreams, status):
                  == 200, 10, 0.1)
 
 
+def test_a_refusal_ends_a_right(factory, upstreams):
+    """What gave it for all of a repository takes it away, at once."""
+    w = Private(upstreams)
+    w.n = edge(factory, w.up, LONG + CLIENT)
+    alice = w.login("alice")
+    for path in w.paths:
+        ok(w.get(path, headers=alice), 200)
+    w.up.revoke("alice")
+    r = w.get("/v2/a/manifests/v2", headers=alice)
+    assert r.status_code in REFUSED
+    for worker in by_workers(w.n, "GET", w.paths[2], headers=alice).values():
+        assert worker.status_code in REFUSED
+
+
+def test_an_answer_is_shared_with_a_right_only(factory, upstreams):
+    """Who asks for the same meanwhile is asked for on his own."""
+    w = Private(upstreams)
+    w.n = edge(factory, w.up, LONG + CLIENT, workers=1)
+    rule = w.up.fault("/v2/a/manifests/v1", hold=True)
+    out = {}
+
+    def ask(user, headers):
+        out[user] = w.get(w.paths[0], headers=headers).status_code
+    threads = [threading.Thread(target=ask, args=(u, w.login(u)))
+               for u in ("alice", "bob")]
+    try:
+        for i, t in enumerate(threads):
+            t.start()
+            wait_for("its question", lambda i=i: rule.hits > i)
+    finally:
+        rule.release()
+        for t in threads:
+            t.join()
+    assert out["alice"] == 200
+    assert out["bob"] in REFUSED
+
+
 def test_upstream_down_and_rights(factory, upstreams):
     """Stale content is not for those of whom nothing is known."""
     w = Private(upstreams)

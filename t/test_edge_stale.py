@@ -44,6 +44,17 @@ class World:
         new = self.up.image("a", "v1")
         wait_for("the new image", lambda: self.get(self.tag).headers.get(
             "Docker-Content-Digest") == new, 60, 0.1)
+        self.closed()
+
+    def closed(self):
+        """Nobody is given what is stale any more."""
+        seen = []
+
+        def ask():
+            seen.append(cache(ok(self.get(self.tag), 200)))
+            assert seen[-1] != "STALE", seen
+            return seen.count("REVALIDATED") == 2
+        wait_for("the upstream to be asked twice", ask, 15, 0.1)
 
 
 @pytest.mark.smoke

@@ -389,6 +389,27 @@ def test_the_rule_of_realms(factory, upstreams, realm, conf, got):
         proxy.stop()
 
 
+@pytest.mark.parametrize("conf, asked", (
+    ("", 0), ("oci_pass_realm_allow registry.corp.test;", 0),
+    ("oci_pass_realm_allow http://registry.corp.test:81;", 1)))
+def test_a_realm_without_tls(factory, upstreams, conf, asked):
+    """Who reads a token on its way can read what it is for."""
+    name = "registry.corp.test"
+    up, plain = private(upstreams, tls=(name,)), upstreams()
+    d, _ = blob(up)
+    up.realm = "http://%s:81/token" % name
+    proxy = Proxy(table={name + ":443": ("127.0.0.1", up.port),
+                         name + ":81": ("127.0.0.1", plain.port)})
+    try:
+        n = prober(factory, "https://" + name, "%s %s oci_pass_proxy %s;"
+                   % (trust(), conf, proxy.url))
+        probe(n, "blobs/" + d)
+        assert len(plain.requests) == asked
+        assert ("names a token service without" in n.log()) == (not asked)
+    finally:
+        proxy.stop()
+
+
 # ---- the client's own right
 
 def test_a_clients_own(factory, upstreams):

@@ -34,6 +34,18 @@ def test_to_object_storage(factory, upstreams):
     assert "Signature" not in n.log() and "bucket" not in n.log()
 
 
+def test_a_body_for_another_host(factory, upstreams):
+    """A place for an upload that lies elsewhere learns of no account."""
+    up, other = private(upstreams, "basic"), upstreams()
+    d, data = blob(up)
+    n = own(factory, up, "oci_pass_redirect_allow 127.0.0.1;")
+    whole(probe(n, "blobs/" + d), data)
+    probe(n, other.url + "/v2/app/blobs/uploads/1", method="PUT",
+          content="x", actions="pull,push")
+    assert other.count("PUT") == 1
+    assert "authorization" not in other.requests[0].headers
+
+
 def test_an_expired_url(factory, upstreams):
     up = upstreams(storage=True)
     d, _ = blob(up)
@@ -121,6 +133,16 @@ def test_from_tls_to_none(factory, upstreams):
     up.fault("/app/", redirect=plain.url + "/v2/app/blobs/" + d)
     assert probe(n, "blobs/" + d).rc == p.REDIRECT
     assert plain.count() == 0
+    up.mend()
+    # nor where it names a place without one (as of an upload)
+    assert probe(n, plain.url + "/v2/app/blobs/" + d).rc != p.OK
+    # nor by a detour
+    first = upstreams()
+    first.fault("/app/", redirect=up.url + "/v2/app/blobs/" + d)
+    up.fault("/app/", redirect=plain.url + "/v2/app/blobs/" + d)
+    assert probe(prober(factory, first, trust()),
+                 "blobs/" + d).rc == p.REDIRECT
+    assert (first.count(), plain.count()) == (1, 0)
     # the other way is no harm
     up.mend()
     d, data = blob(up)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import edge
 import fills
 import lower
 import upper
@@ -24,7 +25,7 @@ FILES = ("Makefile", "config")
 SUFFIXES = (".c", ".h", ".py", ".sh", ".ini", ".supp")
 LEFT_OUT = ("bench", "chroot", "conformance", "fuzz", "interop", "mutants",
             "soak", "__pycache__")
-QUICK_EACH = 3              # of either floor
+QUICK_EACH = 3              # of each table
 LIMIT = 180                 # seconds of one command
 
 
@@ -237,7 +238,7 @@ def sample(tables):
 
 
 def choose(names):
-    tables = [lower.TABLE.rows, upper.TABLE.rows, fills.TABLE.rows]
+    tables = [t.TABLE.rows for t in (lower, upper, fills, edge)]
     rows = [m for table in tables for m in table]
     known = [m.name for m in rows]
     twice = sorted(set(n for n in known if known.count(n) > 1))

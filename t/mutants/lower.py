@@ -166,7 +166,7 @@ add("counter-of-the-collector", "src/store/oci_collect_drop.c",
     " * The link is first",
     "test_steps:test_collector_counts")
 
-add("counter-of-another-namespace", "src/store/oci_generation.c",
+add("counter-of-another-namespace", "src/store/oci_store.c",
     "        h = (h ^ r->ns.data[i]) * 0x100000001b3ULL;",
     "        h = h * 0x100000001b3ULL;",
     "test_generation:test_counters")
