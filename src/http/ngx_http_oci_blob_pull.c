@@ -9,6 +9,7 @@
 #include "ngx_http_oci_operations.h"
 #include "ngx_http_oci_cache.h"
 #include "ngx_http_oci_content.h"
+#include "ngx_http_oci_inquiry.h"
 #include "ngx_http_oci_pull.h"
 #include "ngx_http_oci_right.h"
 #include "ngx_http_oci_send.h"
@@ -28,12 +29,21 @@ typedef struct {
     const oci_digest_t      *digest;
     int64_t                  size;
     uint64_t                 generation;
+    ngx_str_t                path;
+    ngx_http_oci_inquiry_t  *inquiry;       /* of a HEAD */
 } ngx_http_oci_blob_pull_t;
 
 
 static int ngx_http_oci_blob_pull_work(void *data);
 static void ngx_http_oci_blob_pull_done(ngx_http_request_t *r, void *data,
     int rc);
+static void ngx_http_oci_blob_pull_head(ngx_http_request_t *r,
+    ngx_http_oci_blob_pull_t *bp);
+static void ngx_http_oci_blob_pull_headed(void *data, ngx_uint_t status,
+    off_t size, ngx_int_t retry_after);
+static void ngx_http_oci_blob_pull_cleanup(void *data);
+static ngx_int_t ngx_http_oci_blob_pull_size(ngx_http_request_t *r,
+    off_t size);
 static ngx_uint_t ngx_http_oci_blob_pull_right(ngx_http_request_t *r,
     ngx_http_oci_pull_t *pull);
 static ngx_int_t ngx_http_oci_blob_pull_answer(ngx_http_request_t *r,
@@ -139,7 +149,135 @@ ngx_http_oci_blob_pull_done(ngx_http_request_t *r, void *data, int rc)
         bp->pull.ask.known = ngx_http_oci_blob_pull_right(r, &bp->pull);
     }
 
+    if (r->method == NGX_HTTP_HEAD) {
+        ngx_http_oci_blob_pull_head(r, bp);
+        return;
+    }
+
     ngx_http_finalize_request(r, ngx_http_oci_pull(r, &bp->pull));
+}
+
+
+/*
+ * Nothing is fetched for a HEAD.  What a manifest says of the size is the
+ * answer, since a proxy upstream may deny what it has not fetched itself.
+ */
+
+static void
+ngx_http_oci_blob_pull_head(ngx_http_request_t *r,
+    ngx_http_oci_blob_pull_t *bp)
+{
+    ngx_str_t                *reference;
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_oci_ctx_t       *ctx;
+    ngx_http_oci_fill_ask_t  *ask;
+
+    ask = &bp->pull.ask;
+
+    if (ask->known) {
+        ngx_http_finalize_request(r,
+                               ngx_http_oci_blob_pull_size(r, ask->size));
+        return;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    reference = (ngx_str_t *) &ctx->route.reference;
+
+    cln = ngx_pool_cleanup_add(r->pool, 0);
+
+    bp->path.len = sizeof("blobs/") - 1 + reference->len;
+    bp->path.data = ngx_pnalloc(r->pool, bp->path.len);
+
+    if (cln == NULL || bp->path.data == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    (void) ngx_sprintf(bp->path.data, "blobs/%V", reference);
+
+    bp->pull.request = r;
+    bp->inquiry = ngx_http_oci_inquire(ask->conf, ask->target, &bp->path,
+                                       &ask->authorization, 1,
+                                       ngx_http_oci_blob_pull_headed, bp);
+    if (bp->inquiry == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    cln->handler = ngx_http_oci_blob_pull_cleanup;
+    cln->data = bp;
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    ngx_http_oci_task_watch(r);
+}
+
+
+static void
+ngx_http_oci_blob_pull_headed(void *data, ngx_uint_t status, off_t size,
+    ngx_int_t retry_after)
+{
+    ngx_http_oci_blob_pull_t  *bp = data;
+
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = bp->pull.request;
+    c = r->connection;
+
+    bp->inquiry = NULL;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (status != NGX_HTTP_OK) {
+        bp->pull.status = status;
+        bp->pull.retry_after = retry_after;
+
+        rc = ngx_http_oci_blob_pull_refused(r, &bp->pull);
+
+    } else if (size >= 0) {
+        rc = ngx_http_oci_blob_pull_size(r, size);
+
+    } else {
+
+        /* only the blob itself tells its length */
+
+        rc = ngx_http_oci_pull(r, &bp->pull);
+    }
+
+    ngx_http_finalize_request(r, rc);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_oci_blob_pull_cleanup(void *data)
+{
+    ngx_http_oci_blob_pull_t  *bp = data;
+
+    if (bp->inquiry) {
+        ngx_http_oci_inquiry_cancel(bp->inquiry);
+        bp->inquiry = NULL;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_oci_blob_pull_size(ngx_http_request_t *r, off_t size)
+{
+    ngx_http_oci_ctx_t      *ctx;
+    ngx_http_oci_content_t   content;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+    ngx_memzero(&content, sizeof(ngx_http_oci_content_t));
+
+    content.fd = NGX_INVALID_FILE;
+    content.size = size;
+
+    return ngx_http_oci_blob_content(r, ctx, &content);
 }
 
 
