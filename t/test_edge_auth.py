@@ -296,6 +296,20 @@ def test_a_refusal_ends_a_right(factory, upstreams):
         assert worker.status_code in REFUSED
 
 
+def test_a_refusal_is_one_clients(factory, upstreams):
+    """Some registries say 404 to who may not know: nothing goes for that."""
+    w = Private(upstreams)
+    w.n = edge(factory, w.up, LONG + CLIENT)
+    alice, bob = w.login("alice"), w.login("bob")
+    ok(w.get(w.paths[0], headers=alice), 200)
+    w.up.fault("/v2/a/manifests/", status=404)
+    for path in w.paths[:2]:
+        assert w.get(path, headers=bob).status_code == 404
+    w.up.stop()
+    for worker in by_workers(w.n, "GET", w.paths[0], headers=alice).values():
+        ok(worker, 200)
+
+
 def test_an_answer_is_shared_with_a_right_only(factory, upstreams):
     """Who asks for the same meanwhile is asked for on his own."""
     w = Private(upstreams)

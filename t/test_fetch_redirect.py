@@ -252,6 +252,7 @@ def test_names_upstream(factory, upstreams):
         map $arg_repository $to {
             ~^a/ %s/;
             ~^b/ %s;
+            ~^up/ %s;
             ~^bad/ ftp://x;
             default "";
         }
@@ -260,14 +261,16 @@ def test_names_upstream(factory, upstreams):
             ~^b/(?<rest>.+)$ $rest;
             default "../x";
         }
-    """ % (a.url, b.url)
+    """ % (a.url, b.url, b.url)
     n = prober(factory, "$to repository=$name", http=http)
     whole(probe(n, "blobs/" + da, repository="a/app"), data)
     whole(probe(n, "blobs/" + da, repository="b/app"), data)
     assert (a.count(), b.count()) == (1, 1)
-    for repository, status in ("c/app", 404), ("bad/app", 500):
+    for repository, status in (("c/app", 404), ("bad/app", 500),
+                               ("up/app", 500)):
         r = fresh(n, "GET", "/probe?path=x&repository=" + repository)
         assert r.status_code == status
+    assert (a.count(), b.count()) == (1, 1)
 
 
 def test_a_prefix(factory, upstreams):

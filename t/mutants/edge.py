@@ -63,6 +63,12 @@ add("token-that-ended", AUTH,
     "t/test_fetch_auth.py::test_a_token_expires")
 
 
+add("account-that-is-refused-again-and-again", AUTH,
+    "        if (t->until > ngx_time()) {",
+    "        if (t->until > ngx_time() + 3600) {",
+    "t/test_fetch_auth.py::test_a_service_that_refuses")
+
+
 # ---- where an upstream may lead
 
 REDIRECT = "t/test_fetch_redirect.py::"
@@ -95,6 +101,11 @@ add("from-a-hop-with-tls-to-none", "src/edge/ngx_http_oci_hop.c",
     "    if (ssl && !x->url.ssl) {",
     "    if (ssl && !x->url.ssl && f->target->ssl) {",
     REDIRECT + "test_from_tls_to_none")
+
+add("login-in-a-redirect", "src/edge/ngx_http_oci_hop.c",
+    "    if (oci_url_parse(&url, text, len) != OCI_OK || url.user.len) {",
+    "    if (oci_url_parse(&url, text, len) != OCI_OK) {",
+    REDIRECT + "test_to_nowhere")
 
 add("redirects-without-an-end", "src/edge/ngx_http_oci_hop.c",
     "    if (f->hops == NGX_HTTP_OCI_HOPS) {",
@@ -133,6 +144,12 @@ add("library-of-others", "src/edge/ngx_http_oci_target.c",
     "t/test_edge_mirror.py::test_library_is_docker_hubs_alone")
 
 
+add("any-name-for-the-upstream", "src/edge/ngx_http_oci_target.c",
+    "        if (!oci_name_valid(t->repository.data, t->repository.len)) {",
+    "        if (t->repository.len == 0) {",
+    REDIRECT + "test_names_upstream")
+
+
 # ---- each client's own right
 
 CLIENTS = "t/test_edge_auth.py::"
@@ -161,6 +178,18 @@ add("blob-without-a-right", "src/http/ngx_http_oci_blob.c",
     "        n = ngx_http_oci_blob_right(r, ctx);",
     "        n = NGX_DECLINED;",
     CLIENTS + "test_two_users")
+
+add("list-without-a-right", "src/http/ngx_http_oci_list_edge.c",
+    "    if (ngx_http_oci_upstream_allowed(u, NULL)) {\n\n"
+    "        switch",
+    "    if (u != NULL) {\n\n"
+    "        switch",
+    CLIENTS + "test_two_users")
+
+add("refusal-of-one-for-all", "src/http/ngx_http_oci_manifest_edge.c",
+    "        if (answer->status == NGX_HTTP_NOT_FOUND && !u->client) {",
+    "        if (answer->status == NGX_HTTP_NOT_FOUND) {",
+    CLIENTS + "test_a_refusal_is_one_clients")
 
 add("stale-without-a-right", "src/http/ngx_http_oci_upstream.c",
     "    if (!u->conf->use_stale\n"
