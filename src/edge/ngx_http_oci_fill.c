@@ -335,6 +335,13 @@ ngx_http_oci_fill_open_work(void *data)
     chunk = ngx_max(chunk, OCI_CHUNK_MIN);
 
     if (fill->sizing) {
+
+        /* nobody else is to begin with what the probe has on its way */
+
+        fill->file.first = 0;
+        fill->file.claim_now = ngx_http_oci_fill_now();
+        fill->file.claim_ttl = NGX_HTTP_OCI_FILL_TTL;
+
         return oci_fill_size(&fill->file, fill->size, chunk, fill->reserve);
     }
 

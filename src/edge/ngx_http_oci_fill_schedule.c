@@ -310,14 +310,22 @@ ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc)
             fill->single = 1;
             oci_chunkmap_set_single(map);
 
+            if (fill->file.first) {
+                oci_chunkmap_release(map, 0, fill->file.first);
+            }
+
         } else {
             oci_fill_probe_end(&fill->file);
 
-            if (map->n
-                && oci_chunkmap_claim(map, 0, ngx_http_oci_fill_now(),
-                                      NGX_HTTP_OCI_FILL_TTL,
-                                      OCI_CHUNKMAP_CLAIMS, &ff->token)
-                   == OCI_OK)
+            if (fill->file.first) {
+                ff->token = fill->file.first;
+                ff->claimed = 1;
+
+            } else if (map->n
+                       && oci_chunkmap_claim(map, 0, ngx_http_oci_fill_now(),
+                                             NGX_HTTP_OCI_FILL_TTL,
+                                             OCI_CHUNKMAP_CLAIMS, &ff->token)
+                          == OCI_OK)
             {
                 ff->claimed = 1;
 

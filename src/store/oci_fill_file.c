@@ -471,6 +471,16 @@ oci_fill_make_map(oci_fill_file_t *f, int64_t size, uint32_t chunk)
 
     rc = oci_chunkmap_view(&f->map, f->image, length, &f->digest);
 
+    if (rc == OCI_OK
+        && f->claim_ttl
+        && f->map.n
+        && oci_chunkmap_claim(&f->map, 0, f->claim_now, f->claim_ttl,
+                              OCI_CHUNKMAP_CLAIMS, &f->first)
+           != OCI_OK)
+    {
+        f->first = 0;
+    }
+
     if (rc == OCI_OK && rename(tmp, path) == -1) {
         rc = oci_fail("rename()", path);
     }

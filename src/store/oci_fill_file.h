@@ -30,6 +30,15 @@ typedef struct {
     oci_chunkmap_t      map;
     oci_digest_t        found;          /* after OCI_MISMATCH: what it is */
     unsigned            created:1;      /* by this call */
+
+    /*
+     * With claim_ttl, a map that is made is claimed in its first chunk before
+     * anybody sees it, until claim_now and claim_ttl (ms); first is the token
+     * of that claim, 0: none.
+     */
+    uint64_t            claim_now;
+    uint64_t            claim_ttl;
+    uint64_t            first;
 } oci_fill_file_t;
 
 
