@@ -13,6 +13,8 @@
 #include "ngx_http_oci_fill_part.h"
 
 
+static void ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_fill_fetch_t *ff);
 static uint32_t ngx_http_oci_fill_wanted(ngx_http_oci_fill_t *fill,
     off_t window, ngx_uint_t background, uint64_t now);
 static uint32_t ngx_http_oci_fill_ahead(ngx_http_oci_fill_t *fill,
@@ -281,6 +283,46 @@ ngx_http_oci_fill_probe(ngx_http_oci_fill_t *fill)
 }
 
 
+/* whose the first chunk is, or the whole where there are no ranges */
+
+static void
+ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_fill_fetch_t *ff)
+{
+    oci_chunkmap_t  *map;
+
+    map = &fill->file.map;
+
+    if (ff->whole) {
+        fill->single = 1;
+        oci_chunkmap_set_single(map);
+
+        if (fill->file.first) {
+            oci_chunkmap_release(map, 0, fill->file.first);
+        }
+
+    } else {
+        oci_fill_probe_end(&fill->file);
+
+        if (fill->file.first) {
+            ff->token = fill->file.first;
+            ff->claimed = 1;
+
+        } else if (map->n
+                   && oci_chunkmap_claim(map, 0, ngx_http_oci_fill_now(),
+                                         NGX_HTTP_OCI_FILL_TTL,
+                                         OCI_CHUNKMAP_CLAIMS, &ff->token)
+                      == OCI_OK)
+        {
+            ff->claimed = 1;
+
+        } else {
+            ff->lost = 1;
+        }
+    }
+}
+
+
 /* the file for it was made, or not */
 
 void
@@ -306,33 +348,7 @@ ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc)
 
         ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_RUNNING);
 
-        if (ff->whole) {
-            fill->single = 1;
-            oci_chunkmap_set_single(map);
-
-            if (fill->file.first) {
-                oci_chunkmap_release(map, 0, fill->file.first);
-            }
-
-        } else {
-            oci_fill_probe_end(&fill->file);
-
-            if (fill->file.first) {
-                ff->token = fill->file.first;
-                ff->claimed = 1;
-
-            } else if (map->n
-                       && oci_chunkmap_claim(map, 0, ngx_http_oci_fill_now(),
-                                             NGX_HTTP_OCI_FILL_TTL,
-                                             OCI_CHUNKMAP_CLAIMS, &ff->token)
-                          == OCI_OK)
-            {
-                ff->claimed = 1;
-
-            } else {
-                ff->lost = 1;
-            }
-        }
+        ngx_http_oci_fill_first(fill, ff);
 
         ff->to = ngx_min(ff->to, ff->whole ? map->size
                                            : (off_t) oci_chunkmap_chunk(map,
