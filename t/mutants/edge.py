@@ -200,7 +200,7 @@ add("stale-without-a-right", "src/http/ngx_http_oci_upstream.c",
 add("answer-to-another-client", "src/edge/ngx_http_oci_ask.c",
     "    p = ngx_http_oci_ask_key_add(p, q->authorization.data,\n"
     "                                 q->authorization.len);\n",
-    "",
+    "    key->len -= sizeof(size_t) + q->authorization.len;\n",
     CLIENTS + "test_an_answer_is_shared_with_a_right_only")
 
 add("welcome-for-everybody", "src/http/ngx_http_oci_base.c",
