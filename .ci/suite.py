@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -19,6 +20,9 @@ LOGS = os.path.join(ROOT, "build", "log")
 PYTEST = ["/usr/bin/python3", "-m", "pytest", "t"]
 NGINX = os.environ.pop("NGINX", "")
 ASAN_MODULE = "build/asan/ngx_http_oci_module.so"
+
+RUNNING = []
+PRINTING = threading.Lock()
 
 PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed"
                    r"(?:, \d+ skipped)?$", re.M)
@@ -48,19 +52,22 @@ class Stage:
                 self.command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 start_new_session=True)
-            signal.signal(signal.SIGALRM, lambda *_: end(proc))
-            signal.alarm(self.limit)
+            RUNNING.append(proc)
+            timer = threading.Timer(self.limit, end, [proc])
+            timer.start()
             try:
                 for line in proc.stdout:
                     out.write(line)
-                    sys.stdout.buffer.write(line)
-                    sys.stdout.flush()
+                    with PRINTING:
+                        sys.stdout.buffer.write(line)
+                        sys.stdout.flush()
                 code = proc.wait()
             except BaseException:
                 end(proc)
                 raise
             finally:
-                signal.alarm(0)
+                timer.cancel()
+                RUNNING.remove(proc)
         took = time.monotonic() - start
         with open(log, encoding="utf-8", errors="replace") as f:
             passed, failed = count(f.read())
@@ -74,6 +81,36 @@ class Stage:
         print("==== %s: %d passed, %d failed in %.0f s"
               % (self.name, passed, failed, took), flush=True)
         return passed, failed, took
+
+
+class Both:
+    """Two commands at the same time: tests wait more than they work."""
+
+    fatal = False
+
+    def __init__(self, first, second):
+        self.stages = (first, second)
+        self.name = first.name
+
+    def run(self):
+        results = {}
+
+        def one(stage):
+            results[stage.name] = stage.run()
+
+        threads = [threading.Thread(target=one, args=(s,), daemon=True)
+                   for s in self.stages]
+        for t in threads:
+            t.start()
+        try:
+            for t in threads:
+                t.join()
+        except BaseException:
+            for proc in list(RUNNING):
+                end(proc)
+            raise
+        return [(s.name,) + results.get(s.name, (0, 1, 0))
+                for s in self.stages]
 
 
 def end(proc):
@@ -129,10 +166,10 @@ def test():
         Stage("unit", make("-s", "-j2", "unit", "SANITIZE=")),
         Stage("unit-asan", make("-s", "-j2", "unit", "SANITIZE=1")),
         Stage("fuzz", make("-s", "-j2", "fuzz", "SECONDS_EACH=5")),
-        Stage("http", PYTEST),
-        Stage("conformance", program("conformance"), quick),
         Stage("build-asan", make("build", "SANITIZE=1")),
-        Stage("http-asan", PYTEST, asan),
+        Both(Stage("http", PYTEST, limit=1200),
+             Stage("http-asan", PYTEST, asan, limit=1200)),
+        Stage("conformance", program("conformance"), quick),
         Stage("http-valgrind", PYTEST + ["-m", "valgrind"],
               {"OCI_VALGRIND": "1"}),
         Stage("interop", program("interop"), quick),
@@ -168,12 +205,17 @@ def main():
     stages = kinds[sys.argv[1]]()
     names = sys.argv[2:]
     if names:
+        stages = [s for group in stages
+                  for s in getattr(group, "stages", (group,))]
         unknown = set(names) - set(s.name for s in stages)
         if unknown:
             sys.exit("suite: no stage " + ", ".join(sorted(unknown)))
         stages = [s for s in stages if s.name in names]
     rows = []
     for stage in stages:
+        if isinstance(stage, Both):
+            rows += stage.run()
+            continue
         script = os.path.join(ROOT, stage.command[0])
         if "/" in stage.command[0] and not os.path.exists(script):
             print("suite: %s is not there, no stage %s"
