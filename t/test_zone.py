@@ -12,7 +12,7 @@ import time
 import pytest
 
 from metrics import Metrics
-from nginx import wait_for
+from nginx import ROOT, wait_for
 from oci import IMAGE, absent, digest, dumps, ok, unique
 from raw import Raw
 
@@ -305,6 +305,14 @@ def test_workers_killed(factory):
     assert n.log().count("left half changed") == m.get("zone_resets_total")
 
 
+def layout():
+    """The version that the source gives the zone's layout."""
+    with open(os.path.join(ROOT, "src/zone/ngx_http_oci_zone.c"),
+              encoding="ascii") as f:
+        return int(re.search(r"OCI_ZONE_VERSION +([0-9]+)$", f.read(),
+                             re.M).group(1))
+
+
 class Memory:
     """The zone of a running nginx, seen from outside."""
 
@@ -321,7 +329,7 @@ class Memory:
         self.file = open("/proc/%d/mem" % pid, "r+b", buffering=0)
         self.sh = self.get(self.start + self.END, 8)
         assert self.start < self.sh < self.start + size
-        assert self.get(self.sh + self.VERSION, 4) == 1
+        assert self.get(self.sh + self.VERSION, 4) == layout()
 
     def get(self, at, size):
         return int.from_bytes(os.pread(self.file.fileno(), size, at),
