@@ -74,8 +74,8 @@ def same(c, names, n=None, last="", cached="HIT"):
 
 
 @pytest.mark.smoke
-@pytest.mark.valgrind
-@pytest.mark.parametrize("count", [1, 3, 400, 6000])
+@pytest.mark.parametrize("count", [
+    pytest.param(n, marks=pytest.mark.valgrind) for n in (1, 3, 400)] + [6000])
 def test_pages(factory, count):
     """Every page, the same from the disk and from the zone."""
     names = mixed(count)
