@@ -80,6 +80,7 @@ def test_down(factory, upstreams):
     w.recovered()
 
 
+@pytest.mark.waits
 def test_down_at_the_start(factory, upstreams):
     """The names of what was pulled are on the disk, not in memory alone."""
     w = World(factory, upstreams())
@@ -103,6 +104,7 @@ def test_no_stale(factory, upstreams):
         ok(w.get(path), 200)            # digests never expire
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("fields", [
     {"status": 500}, {"status": 503}, {"status": 429, "headers": [
         ("Retry-After", "1")]}, {"drop": True}, {"garbage": True}],
@@ -129,6 +131,7 @@ def test_an_answer_is_no_failure(factory, upstreams, status):
     w.recovered()
 
 
+@pytest.mark.waits
 @pytest.mark.native
 @pytest.mark.parametrize("how", ["hang", "deaf", "slow_head"])
 def test_hanging(factory, upstreams, how):

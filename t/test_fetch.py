@@ -469,6 +469,7 @@ def test_a_reload_lets_a_fetch_end(factory, upstreams):
              lambda: not set(old) & set(n.workers()))
 
 
+@pytest.mark.waits
 def test_a_worker_that_must_leave(factory, upstreams):
     """worker_shutdown_timeout: done() is called, nothing is left open."""
     up = upstreams()

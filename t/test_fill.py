@@ -446,6 +446,7 @@ def test_client_leaves(pair):
     sent(up, d, size)
 
 
+@pytest.mark.waits
 def test_killed_workers(pair):
     """kill -9 in mid-fill: what is there is not fetched again."""
     up, n = pair()
@@ -467,6 +468,7 @@ def test_killed_workers(pair):
     assert up.sent(d) < size + 4 * MIB
 
 
+@pytest.mark.waits
 def test_restart(pair):
     """The next start goes on from the map."""
     up, n = pair()
@@ -505,6 +507,7 @@ def test_reload(pair):
     sent(up, d, size)
 
 
+@pytest.mark.waits
 def test_membership(pair):
     """Through its own repository, or not at all."""
     up, n = pair()
