@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from edge import cache, edge, fresh
+from gate import wait_for
 from oci import digest, header, ok
 from upstream import Authority, Names, Signer, Upstream
 
@@ -228,10 +229,12 @@ def test_this_module_behind(factory):
     n = edge(factory, middle.url, LONG)
     r = ok(fresh(n, "GET", "/v2/a/manifests/v1"), 200)
     assert r.headers["Docker-Content-Digest"] == image
-    for _ in range(2):
+
+    def again():
         r = ok(fresh(n, "GET", "/v2/a/blobs/" + layer), 200)
         assert digest(r.content) == layer
-    assert cache(r) == "HIT"
+        return cache(r)
+    wait_for("the end of its fill", lambda: again() == "HIT")
     r = fresh(n, "GET", "/v2/a/blobs/" + layer,
               headers={"Range": "bytes=100-199"})
     assert r.status_code == 206 and len(r.content) == 100
