@@ -6,6 +6,7 @@
 
 #include "ngx_http_oci_list_edge.h"
 #include "ngx_http_oci_cache.h"
+#include "ngx_http_oci_list.h"
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_upstream.h"
 
@@ -33,6 +34,8 @@ typedef struct {
 } ngx_http_oci_list_edge_t;
 
 
+static ngx_int_t ngx_http_oci_list_edge_begin(ngx_http_oci_upstream_t *u,
+    ngx_int_t (*local)(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx));
 static ngx_int_t ngx_http_oci_list_edge_path(ngx_http_oci_list_edge_t *l);
 static ngx_int_t ngx_http_oci_list_edge_args(ngx_http_oci_list_edge_t *l);
 static int ngx_http_oci_list_edge_cached(ngx_http_oci_list_edge_t *l);
@@ -59,17 +62,58 @@ ngx_int_t
 ngx_http_oci_list_edge(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_int_t (*local)(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx))
 {
-    ngx_int_t                  rc;
-    ngx_http_oci_loc_conf_t   *olcf;
-    ngx_http_oci_upstream_t   *u;
-    ngx_http_oci_list_edge_t  *l;
-    ngx_http_oci_question_t    q;
+    ngx_int_t                 rc;
+    ngx_http_oci_loc_conf_t  *olcf;
+    ngx_http_oci_list_ctx_t  *checked;
+    ngx_http_oci_upstream_t  *u;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (olcf->edge == NULL) {
+        return local(r, ctx);
+    }
+
+    /* what is malformed is refused here */
+
+    checked = ngx_http_oci_list_create(r, ctx);
+    if (checked == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_oci_list_args(r, checked);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
 
     rc = ngx_http_oci_upstream_create(r, ctx, &u);
+
+    if (rc == NGX_DECLINED) {
+        return local(r, ctx);
+    }
 
     if (rc != NGX_OK) {
         return rc;
     }
+
+    return ngx_http_oci_list_edge_begin(u, local);
+}
+
+
+static ngx_int_t
+ngx_http_oci_list_edge_begin(ngx_http_oci_upstream_t *u,
+    ngx_int_t (*local)(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx))
+{
+    ngx_int_t                  rc;
+    ngx_http_request_t        *r;
+    ngx_http_oci_ctx_t        *ctx;
+    ngx_http_oci_loc_conf_t   *olcf;
+    ngx_http_oci_list_edge_t  *l;
+    ngx_http_oci_question_t    q;
+
+    r = u->request;
+    ctx = u->ctx;
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
     rc = ngx_http_discard_request_body(r);
 
@@ -81,8 +125,6 @@ ngx_http_oci_list_edge(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     if (l == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
     l->u = u;
     l->local = local;

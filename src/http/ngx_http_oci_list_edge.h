@@ -14,9 +14,9 @@
 
 
 /*
- * Answers with the upstream's list.  local is the handler of what is here,
- * for an upstream that does not answer.  NGX_DECLINED: there is no upstream
- * for this request; else what the handler returns.
+ * Answers with the upstream's list, or by local, the handler of what is here:
+ * where there is no upstream for this request, or it does not answer.
+ * Returns what the handler returns.
  */
 ngx_int_t ngx_http_oci_list_edge(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx,

@@ -33,32 +33,12 @@ static u_char  ngx_http_oci_referrers_buf[NGX_HTTP_OCI_CACHE_BODY];
 ngx_int_t
 ngx_http_oci_referrers_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
-    ngx_int_t                 rc;
-    ngx_http_oci_list_ctx_t  *l;
-
     if (ctx->route.rc == OCI_INVALID) {
         return ngx_http_oci_send_error(r, OCI_ERR_DIGEST_INVALID, 0, NULL,
                                        &ctx->route.reference);
     }
 
-    l = ngx_http_oci_list_create(r, ctx);
-    if (l == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_oci_list_args(r, l);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    rc = ngx_http_oci_list_edge(r, ctx, ngx_http_oci_referrers_here);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    return ngx_http_oci_referrers_here(r, ctx);
+    return ngx_http_oci_list_edge(r, ctx, ngx_http_oci_referrers_here);
 }
 
 
