@@ -13,12 +13,13 @@ import time
 
 from gate import FORBIDDEN, PRELOAD, SLOWDOWN, VALGRIND, Gate, \
     GateError, wait_for
+from ports import free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 
 __all__ = ["FORBIDDEN", "GateError", "Nginx", "PRELOAD", "SLOWDOWN",
-           "VALGRIND", "live", "wait_for"]
+           "VALGRIND", "free_port", "live", "wait_for"]
 
 TEMPLATE = """\
 @LOAD@
@@ -52,12 +53,6 @@ http {
 """
 
 _live = []
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def live():

@@ -21,6 +21,8 @@ import threading
 import time
 import urllib.parse
 
+from ports import free_port
+
 MIB = 1 << 20
 REASONS = {200: "OK", 201: "Created", 202: "Accepted", 204: "No Content",
            206: "Partial Content", 304: "Not Modified",
@@ -435,7 +437,7 @@ class Listener:
                  port=0):
         self.owner, self.role, self.handler = owner, role, handler
         self.context = tls_context(tls) if tls else None
-        self.address, self.port = address, port
+        self.address, self.port = address, port or free_port()
         self.lock = threading.Lock()
         self.sock = None
         self.open = set()
@@ -446,7 +448,6 @@ class Listener:
         self.sock = socket.socket()
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sock.bind((self.address, self.port))
-        self.port = self.sock.getsockname()[1]
         self.sock.listen(4096)
         threading.Thread(target=self._accept, args=(self.sock,),
                          daemon=True).start()
@@ -590,8 +591,8 @@ class Names:
         self.table = {k.replace("_", "."): v for k, v in table.items()}
         self.asked = []
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.port = self.sock.getsockname()[1]
+        self.port = free_port(socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", self.port))
         threading.Thread(target=self._run, daemon=True).start()
 
     def stop(self):
