@@ -9,6 +9,7 @@
 #include "ngx_http_oci_operations.h"
 #include "ngx_http_oci_content.h"
 #include "ngx_http_oci_send.h"
+#include "ngx_http_oci_signed.h"
 #include "ngx_http_oci_task.h"
 
 #include "ngx_http_oci_cache.h"
@@ -73,7 +74,9 @@ ngx_http_oci_blob_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
-    if (olcf->edge && olcf->edge->auth == NGX_HTTP_OCI_AUTH_CLIENT) {
+    if (olcf->edge && olcf->edge->auth == NGX_HTTP_OCI_AUTH_CLIENT
+        && !ctx->signed_url)
+    {
         n = ngx_http_oci_blob_right(r, ctx);
 
         if (n != NGX_DECLINED) {
@@ -408,7 +411,16 @@ ngx_int_t
 ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_content_t *content)
 {
+    ngx_int_t  rc;
     ngx_str_t  location;
+
+    if (!ngx_http_oci_content_unmodified(r, &ctx->route.digest)) {
+        rc = ngx_http_oci_signed_redirect(r, ctx);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+    }
 
     content->digest = ctx->route.digest;
     content->type = ngx_http_oci_type_blob;
@@ -418,12 +430,21 @@ ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     /*
      * Ollama's puller looks for a Location on the 200.  It is the path of
-     * this very request, from the slash before "v2" to the digest's end.
+     * this very request, from the slash before "v2" to the digest's end,
+     * and goes without Authorization to where it leads.
      */
 
     location.data = ctx->route.name.data - (sizeof("/v2/") - 1);
     location.len = ctx->route.reference.data + ctx->route.reference.len
                    - location.data;
+
+    if (ctx->signed_url) {
+        rc = ngx_http_oci_signed_self(r, &location);
+
+        if (rc != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
 
     if (ngx_http_oci_add_header(r, "Location", &location) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -10,6 +10,7 @@
 #include "ngx_http_oci_conf.h"
 #include "ngx_http_oci_edge_conf.h"
 #include "ngx_http_oci_fill.h"
+#include "ngx_http_oci_signed.h"
 #include "ngx_http_oci_task.h"
 #include "ngx_http_oci_wake.h"
 
@@ -140,6 +141,13 @@ static ngx_command_t  ngx_http_oci_commands[] = {
       ngx_conf_set_sec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_oci_loc_conf_t, valid_missing),
+      NULL },
+
+    { ngx_string("oci_signed_urls"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_oci_signed_conf,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("oci_pass"),
@@ -374,7 +382,7 @@ ngx_http_oci_postconfiguration(ngx_conf_t *cf)
 
     *h = ngx_http_oci_count;
 
-    return NGX_OK;
+    return ngx_http_oci_signed_init(cf);
 }
 
 
@@ -429,6 +437,7 @@ ngx_http_oci_create_loc_conf(ngx_conf_t *cf)
     conf->upload_timeout = NGX_CONF_UNSET;
     conf->valid = NGX_CONF_UNSET;
     conf->valid_missing = NGX_CONF_UNSET;
+    conf->signed_urls = NGX_CONF_UNSET_PTR;
 
     ngx_http_oci_edge_conf_init(&conf->edge_conf);
 
@@ -469,6 +478,7 @@ ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->gc, prev->gc, NULL);
     ngx_conf_merge_sec_value(conf->valid, prev->valid, 60);
     ngx_conf_merge_sec_value(conf->valid_missing, prev->valid_missing, 10);
+    ngx_conf_merge_ptr_value(conf->signed_urls, prev->signed_urls, NULL);
     ngx_conf_merge_sec_value(conf->upload_timeout, prev->upload_timeout,
                              24 * 60 * 60);
 

@@ -40,7 +40,8 @@ typedef struct {
 } ngx_http_oci_gc_t;
 
 
-typedef struct ngx_http_oci_evict_s  ngx_http_oci_evict_t;
+typedef struct ngx_http_oci_evict_s        ngx_http_oci_evict_t;
+typedef struct ngx_http_oci_signed_conf_s  ngx_http_oci_signed_conf_t;
 
 
 /* a store, as "oci_store" declares it; one per cycle */
@@ -105,6 +106,7 @@ typedef struct {
     time_t                      upload_timeout;
     time_t                      valid;      /* s, of what is cached */
     time_t                      valid_missing;
+    ngx_http_oci_signed_conf_t *signed_urls;    /* NULL: none */
 
     ngx_http_oci_edge_conf_t   *edge;       /* NULL: no upstream */
     ngx_http_oci_edge_conf_t    edge_conf;  /* what the directives say */
@@ -175,6 +177,7 @@ typedef struct {
     unsigned                digested:1;     /* digest is set */
     unsigned                paged:1;        /* page was passed on */
     unsigned                mountable:1;    /* what the probe found */
+    unsigned                signed_url:1;   /* its URL is its right */
 } ngx_http_oci_ctx_t;
 
 

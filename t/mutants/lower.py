@@ -703,3 +703,16 @@ add("prune-of-a-repository-in-use", "src/store/oci_collect_drop.c",
     "    if (oci_collect_mtime(&st) > rp->now - age * OCI_COLLECT_SECOND) {",
     "    if (oci_collect_mtime(&st) > rp->now) {",
     "test_collect:test_prune_young")
+
+
+# ---- signed URLs
+
+add("signed-time-is-over", "src/core/oci_signed.c",
+    "    return (now < s->expires) ? OCI_OK : OCI_RANGE;",
+    "    return OCI_OK;",
+    "test_signed:test_there_and_back", "t/test_signed_urls.py::test_expired")
+
+add("signed-parts-shift", "src/core/oci_signed.c",
+    "        rc = HMAC_Update(ctx, size, sizeof(size));",
+    "        rc = 1;",
+    "test_signed:test_everything_is_signed")

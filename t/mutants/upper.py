@@ -594,3 +594,52 @@ add("pushed-tag-of-an-edge", "src/http/ngx_http_oci_manifest_edge.c",
     "|| ngx_http_oci_manifest_edge_pushed(e))",
     "        if (e->get->digest != NULL",
     PUSH + "test_kept_here")
+
+
+# ---- signed URLs
+
+SIGNED = "src/http/ngx_http_oci_signed.c"
+
+add("signed-but-not-checked", SIGNED,
+    "        rc = oci_signed_check(s, ngx_http_oci_signed_key(olcf), "
+    "ngx_time());",
+    "        rc = OCI_OK;",
+    "t/test_signed_urls.py::test_altered",
+    "t/test_signed_urls.py::test_expired")
+
+add("signed-for-every-operation", SIGNED,
+    "    if (ctx->op != NGX_HTTP_OCI_OP_BLOB_GET || ctx->route.rc != OCI_OK) {",
+    "    if (ctx->op == NGX_HTTP_OCI_OP_NONE) {",
+    "t/test_signed_urls.py::test_only_reads_of_blobs")
+
+add("signed-passes-deny", SIGNED,
+    "        if (rc != NGX_OK && rc != NGX_DECLINED) {\n"
+    "            return rc;\n        }\n    }\n\n    cmcf",
+    "        if (rc == NGX_ERROR) {\n"
+    "            return rc;\n        }\n    }\n\n    cmcf",
+    "t/test_signed_urls.py::test_denied_afterwards")
+
+add("signed-without-the-namespace", SIGNED,
+    "    s->ns.len = value.len;",
+    "    s->ns.len = 0;",
+    "t/test_signed_urls.py::test_namespaces")
+
+add("signed-for-any-upstream", SIGNED,
+    "        s->upstream.len = target->key.len;",
+    "        s->upstream.len = 0;",
+    "t/test_signed_urls.py::test_of_another_upstream")
+
+add("signed-location-of-the-200", "src/http/ngx_http_oci_blob.c",
+    "    if (ctx->signed_url) {\n        rc = ngx_http_oci_signed_self",
+    "    if (0) {\n        rc = ngx_http_oci_signed_self",
+    "t/test_signed_urls.py::test_ollama")
+
+add("signed-whose-right", SIGNED,
+    "    if (s.has_client\n        && ngx_http_oci_signed_restore",
+    "    if (0\n        && ngx_http_oci_signed_restore",
+    "t/test_signed_urls.py::test_right_of_a_client")
+
+add("signed-heads", SIGNED,
+    "    if (conf == NULL || ctx->signed_url || r->method == NGX_HTTP_HEAD",
+    "    if (conf == NULL || ctx->signed_url",
+    "t/test_signed_urls.py::test_what_is_not_redirected")
