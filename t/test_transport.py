@@ -1,14 +1,16 @@
 """HTTP/2, TLS, a Unix socket, and a proxy in front that ends TLS."""
 
+import concurrent.futures
 import json
+import ssl
 import subprocess
 
 import httpx
 import pytest
 
 from nginx import SLOWDOWN
-from oci import Client, add_query, digest, error, header, location, ok, \
-    unique
+from oci import IMAGE, Client, add_query, desc, digest, dumps, error, header, \
+    location, ok, unique
 from raw import Raw
 
 TLS = ("ssl_certificate @PREFIX@/files/cert.pem;"
@@ -61,7 +63,6 @@ def url(n, name):
 
 @pytest.fixture
 def h2(tls):
-    import ssl
     ctx = ssl.create_default_context(cafile=tls.cert)
     with httpx.Client(http2=True, verify=ctx, base_url=url(tls, "h2"),
                       trust_env=False, timeout=30 * SLOWDOWN) as c:
@@ -239,3 +240,53 @@ def test_http2_reset_in_a_body(tls, h2, repo):
     assert at in (0, 100000)
     ok(c.finish(loc, digest(data), data[at:]), 201)
     c.close()
+
+
+@pytest.fixture(scope="module")
+def slow():
+    """One worker, and answers that take three seconds to send."""
+    import nginx
+    v2 = V2.replace("}", "oci_sparse on; limit_rate 4k; }")
+    n = nginx.Nginx(start=False, workers=1, v2=v2, http="""
+        server { listen 127.0.0.1:@PORT:tls@ ssl; %s %s }
+        server { listen 127.0.0.1:@PORT:h2@ ssl http2; %s %s }"""
+        % (TLS, v2, TLS, v2))
+    cert = certificate(n)
+    n.start()
+    n.cert = cert
+    yield n
+    n.stop()
+
+
+@pytest.mark.parametrize("kind", ["blobs", "manifests"])
+@pytest.mark.parametrize("name", ["main", "tls", "h2"])
+def test_answers_that_leave_slowly(slow, repo, name, kind):
+    """What waits to be sent is nobody else's, whatever comes meanwhile."""
+    c, sent = Client(slow.url), {}
+    for i in range(5):
+        text = "%d%s" % (i, name) * 2000
+        if kind == "blobs":
+            d = c.push(repo, text.encode())
+            sent[d] = text.encode()
+        else:
+            body = dumps({"schemaVersion": 2, "mediaType": IMAGE,
+                          "layers": [], "annotations": {"x": text},
+                          "config": desc(b"{}")})
+            sent[digest(body)] = body
+            ok(c.put_manifest(repo, digest(body), body), 201)
+    base = ("http" if name == "main" else "https") + "://127.0.0.1:%d" \
+        % slow.port(name)
+
+    ctx = ssl.create_default_context(cafile=slow.cert)
+
+    def read(d):
+        with httpx.Client(base_url=base, verify=ctx, trust_env=False,
+                          timeout=30 * SLOWDOWN, http2=name == "h2") as h:
+            r = ok(h.get("/v2/%s/%s/%s" % (repo, kind, d)), 200)
+            assert r.http_version == ("HTTP/2" if name == "h2"
+                                      else "HTTP/1.1")
+            return d, r.content
+
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        for d, got in pool.map(read, 2 * list(sent)):
+            assert got == sent[d]

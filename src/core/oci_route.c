@@ -76,6 +76,77 @@ oci_route_parse(oci_route_t *route, u_char *path, size_t len,
 }
 
 
+/*
+ * Names, tags and digests have no escape, no NUL and no component of dots, so
+ * where all parts are inside their grammar there is nothing else to refuse.
+ */
+
+int
+oci_route_plain(oci_route_t *route, const u_char *path, size_t len)
+{
+    size_t         n;
+    const u_char  *p, *ref;
+
+    if (len <= sizeof("/v2/") - 1
+        || memcmp(path, "/v2/", sizeof("/v2/") - 1) != 0)
+    {
+        return 0;
+    }
+
+    p = path + sizeof("/v2/") - 1;
+
+    ref = memrchr(p, '/', (size_t) (path + len - p));
+    if (ref == NULL) {
+        return 0;
+    }
+
+    n = (size_t) (ref - p);
+
+    if (n >= sizeof("/manifests") - 1
+        && memcmp(ref - (sizeof("/manifests") - 1), "/manifests",
+                  sizeof("/manifests") - 1) == 0)
+    {
+        route->endpoint = OCI_ENDPOINT_MANIFEST;
+        n -= sizeof("/manifests") - 1;
+
+    } else if (n >= sizeof("/blobs") - 1
+               && memcmp(ref - (sizeof("/blobs") - 1), "/blobs",
+                         sizeof("/blobs") - 1) == 0)
+    {
+        route->endpoint = OCI_ENDPOINT_BLOB;
+        n -= sizeof("/blobs") - 1;
+
+    } else {
+        return 0;
+    }
+
+    if (!oci_name_valid(p, n)) {
+        return 0;
+    }
+
+    route->name.data = (u_char *) p;
+    route->name.len = n;
+
+    ref++;
+    len = (size_t) (path + len - ref);
+
+    route->reference.data = (u_char *) ref;
+    route->reference.len = len;
+    route->rc = OCI_OK;
+
+    /* the names of all algorithms that are known have six letters */
+
+    route->is_digest = (len > 6 && ref[6] == ':');
+
+    if (route->is_digest) {
+        return oci_digest_parse(&route->digest, ref, len) == OCI_OK;
+    }
+
+    return route->endpoint == OCI_ENDPOINT_MANIFEST
+           && oci_tag_valid(ref, len);
+}
+
+
 int
 oci_query_arg(const oci_str_t *args, const char *key, unsigned index,
     oci_str_t *value, u_char *buf, size_t size)

@@ -60,6 +60,13 @@ int oci_route_parse(oci_route_t *route, u_char *path, size_t len,
     oci_error_t *error);
 
 /*
+ * The same for the paths that almost all pulls have, which are only read: a
+ * manifest or a blob, all inside the grammar, nothing escaped.  1, or 0: it
+ * is for oci_route_parse() to say what it is.
+ */
+int oci_route_plain(oci_route_t *route, const u_char *path, size_t len);
+
+/*
  * Finds the index-th (from 0) argument called key in a raw query string and
  * decodes its value into buf.  '+' stays '+': no value of the spec holds a
  * space, media types hold a plus.

@@ -19,12 +19,16 @@
 #include <sys/uio.h>
 
 
+#define NGX_HTTP_OCI_BLOB_LONG_BITS  10
+
+
 typedef struct {
     const oci_store_t           *store;
     const oci_digest_t          *digest;
     ngx_http_oci_cache_ask_t     ask;
     oci_file_t                   file;
     u_char                      *data;      /* NULL: in the file */
+    unsigned                     scratch:1; /* data is */
 } ngx_http_oci_blob_get_t;
 
 
@@ -36,8 +40,10 @@ static u_char *ngx_http_oci_blob_small(ngx_http_request_t *r,
     oci_file_t *file);
 static void ngx_http_oci_blob_keep(ngx_http_request_t *r,
     ngx_http_oci_blob_get_t *get, int rc);
+static uint64_t *ngx_http_oci_blob_long_at(const oci_digest_t *d);
+static uint64_t ngx_http_oci_blob_word(const oci_digest_t *d);
 static ngx_int_t ngx_http_oci_blob_head(ngx_http_request_t *r,
-    ngx_http_oci_blob_get_t *get);
+    const ngx_http_oci_blob_get_t *here);
 static int ngx_http_oci_blob_head_work(void *data);
 static void ngx_http_oci_blob_head_done(ngx_http_request_t *r, void *data,
     int rc);
@@ -48,6 +54,13 @@ static ngx_int_t ngx_http_oci_blob_answer(ngx_http_request_t *r,
 /* for what is copied at once */
 
 static u_char  ngx_http_oci_blob_buf[NGX_HTTP_OCI_CACHE_BODY];
+
+/*
+ * The first digits of blobs that were found too long for the zone: a digest
+ * has one length for ever, and no blob of it need be looked for there.  If
+ * two share the digits, the shorter one is read from its file.
+ */
+static uint64_t  ngx_http_oci_blob_long[1 << NGX_HTTP_OCI_BLOB_LONG_BITS];
 
 
 ngx_int_t
@@ -93,19 +106,17 @@ ngx_http_oci_blob_get(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
     int                       rc;
     ngx_http_oci_loc_conf_t  *olcf;
-    ngx_http_oci_blob_get_t  *get;
+    ngx_http_oci_blob_get_t   here, *get;
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
-    get = ngx_palloc(r->pool, sizeof(ngx_http_oci_blob_get_t));
-    if (get == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    get = &here;
 
     get->store = &olcf->store->store;
     get->digest = &ctx->route.digest;
     get->file.fd = NGX_INVALID_FILE;
     get->data = NULL;
+    get->scratch = 0;
 
     ngx_http_oci_cache_ask(&get->ask, &olcf->store->cache, get->store,
                            &ctx->repo, olcf->valid, olcf->valid_missing);
@@ -174,6 +185,12 @@ ngx_http_oci_blob_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return OCI_AGAIN;
     }
 
+    if (r->method != NGX_HTTP_HEAD && *ngx_http_oci_blob_long_at(get->digest)
+                                      == ngx_http_oci_blob_word(get->digest))
+    {
+        return OCI_AGAIN;
+    }
+
     found = ngx_http_oci_cache_blob(&get->ask, get->digest,
                                     ngx_http_oci_blob_buf, &v);
 
@@ -206,12 +223,18 @@ ngx_http_oci_blob_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
             return OCI_AGAIN;
         }
 
-        get->data = ngx_pnalloc(r->pool, v.body_len + 1);
-        if (get->data == NULL) {
-            return OCI_AGAIN;
-        }
+        if (ngx_http_oci_content_scratch(r)) {
+            get->data = v.body;
+            get->scratch = 1;
 
-        ngx_memcpy(get->data, v.body, v.body_len);
+        } else {
+            get->data = ngx_pnalloc(r->pool, v.body_len + 1);
+            if (get->data == NULL) {
+                return OCI_AGAIN;
+            }
+
+            ngx_memcpy(get->data, v.body, v.body_len);
+        }
     }
 
     ctx->cache_status = NGX_HTTP_OCI_STATUS_HIT;
@@ -278,6 +301,12 @@ ngx_http_oci_blob_keep(ngx_http_request_t *r, ngx_http_oci_blob_get_t *get,
     case OCI_OK:
 
         if (r->method != NGX_HTTP_HEAD && get->data == NULL) {
+
+            if (get->file.size > NGX_HTTP_OCI_CACHE_BODY) {
+                *ngx_http_oci_blob_long_at(get->digest)
+                    = ngx_http_oci_blob_word(get->digest);
+            }
+
             return;
         }
 
@@ -309,12 +338,43 @@ ngx_http_oci_blob_keep(ngx_http_request_t *r, ngx_http_oci_blob_get_t *get,
 }
 
 
+/* the digest's place, and what stands there if it is known to be long */
+
+static uint64_t *
+ngx_http_oci_blob_long_at(const oci_digest_t *d)
+{
+    return &ngx_http_oci_blob_long[ngx_http_oci_blob_word(d)
+                                   * 0x9e3779b97f4a7c15ULL
+                                   >> (64 - NGX_HTTP_OCI_BLOB_LONG_BITS)];
+}
+
+
+static uint64_t
+ngx_http_oci_blob_word(const oci_digest_t *d)
+{
+    uint64_t  word;
+
+    ngx_memcpy(&word, d->hex, sizeof(uint64_t));
+
+    return word;
+}
+
+
 static ngx_int_t
-ngx_http_oci_blob_head(ngx_http_request_t *r, ngx_http_oci_blob_get_t *get)
+ngx_http_oci_blob_head(ngx_http_request_t *r,
+    const ngx_http_oci_blob_get_t *here)
 {
     ngx_http_oci_loc_conf_t  *olcf;
+    ngx_http_oci_blob_get_t  *get;
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    get = ngx_palloc(r->pool, sizeof(ngx_http_oci_blob_get_t));
+    if (get == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    *get = *here;
 
     if (ngx_http_oci_task_post(r, olcf->read_pool,
                                ngx_http_oci_blob_head_work,
@@ -397,11 +457,12 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_memzero(&content, sizeof(ngx_http_oci_content_t));
-
     content.fd = get->file.fd;
+    content.base = 0;
     content.data = get->data;
     content.size = get->file.size;
+    content.send = NULL;
+    content.scratch = get->scratch;
 
     return ngx_http_oci_blob_content(r, ctx, &content);
 }
@@ -412,7 +473,6 @@ ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_content_t *content)
 {
     ngx_int_t  rc;
-    ngx_str_t  location;
 
     if (!ngx_http_oci_content_unmodified(r, &ctx->route.digest)) {
         rc = ngx_http_oci_signed_redirect(r, ctx);
@@ -422,7 +482,7 @@ ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         }
     }
 
-    content->digest = ctx->route.digest;
+    content->digest = &ctx->route.digest;
     content->type = ngx_http_oci_type_blob;
     content->immutable = 1;
 
@@ -434,19 +494,14 @@ ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
      * and goes without Authorization to where it leads.
      */
 
-    location.data = ctx->route.name.data - (sizeof("/v2/") - 1);
-    location.len = ctx->route.reference.data + ctx->route.reference.len
-                   - location.data;
+    content->location.data = ctx->route.name.data - (sizeof("/v2/") - 1);
+    content->location.len = ctx->route.reference.data
+                            + ctx->route.reference.len
+                            - content->location.data;
 
-    if (ctx->signed_url) {
-        rc = ngx_http_oci_signed_self(r, &location);
-
-        if (rc != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    if (ngx_http_oci_add_header(r, "Location", &location) != NGX_OK) {
+    if (ctx->signed_url
+        && ngx_http_oci_signed_self(r, &content->location) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -16,6 +16,8 @@
 static ngx_int_t ngx_http_oci_content_headers(ngx_http_request_t *r,
     ngx_http_oci_content_t *content, ngx_str_t *etag);
 static size_t ngx_http_oci_content_etag(const oci_digest_t *d, u_char *p);
+static ngx_int_t ngx_http_oci_content_at_once(ngx_http_request_t *r,
+    ngx_chain_t *body);
 static ngx_uint_t ngx_http_oci_content_matches(ngx_str_t *list,
     ngx_str_t *etag);
 static ngx_table_elt_t *ngx_http_oci_content_range_header(
@@ -191,44 +193,50 @@ static ngx_int_t
 ngx_http_oci_content_headers(ngx_http_request_t *r,
     ngx_http_oci_content_t *content, ngx_str_t *etag)
 {
-    ngx_str_t         digest;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t     *h;
+    ngx_http_oci_ctx_t  *ctx;
 
-    etag->data = ngx_pnalloc(r->pool, OCI_DIGEST_MAX + 2);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+    etag->data = ngx_pnalloc(r->pool, OCI_DIGEST_MAX - OCI_HEX_MAX + 2
+                                      + content->digest->hex_len);
     if (etag->data == NULL) {
         return NGX_ERROR;
     }
 
-    etag->len = ngx_http_oci_content_etag(&content->digest, etag->data);
+    etag->len = ngx_http_oci_content_etag(content->digest, etag->data);
 
-    h = ngx_list_push(&r->headers_out.headers);
+    /* the same text without its quotes */
+
+    ctx->digest.data = etag->data + 1;
+    ctx->digest.len = etag->len - 2;
+
+    h = ngx_http_oci_header_run(r, 4 + (content->location.len != 0));
     if (h == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_oci_header_init(h);
-    ngx_str_set(&h->key, "ETag");
-    h->value = *etag;
-    h->lowcase_key = NULL;
-
     r->headers_out.etag = h;
 
-    /* the same text without its quotes */
+    ngx_http_oci_set_header(h, "ETag", etag);
+    h++;
 
-    digest.data = etag->data + 1;
-    digest.len = etag->len - 2;
+    ngx_http_oci_set_header(h, "Docker-Content-Digest", &ctx->digest);
+    h++;
 
-    if (ngx_http_oci_add_digest_text(r, &content->digest, &digest) != NGX_OK
-        || ngx_http_oci_add_header(r, "Accept-Ranges", &ngx_http_oci_bytes)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    ngx_http_oci_set_header(h, "Accept-Ranges", &ngx_http_oci_bytes);
+    h++;
+
+    ngx_http_oci_set_header(h, "Cache-Control",
+                            content->immutable ? &ngx_http_oci_immutable
+                                               : &ngx_http_oci_revalidate);
+
+    if (content->location.len) {
+        h++;
+        ngx_http_oci_set_header(h, "Location", &content->location);
     }
 
-    return ngx_http_oci_add_header(r, "Cache-Control",
-                                   content->immutable
-                                       ? &ngx_http_oci_immutable
-                                       : &ngx_http_oci_revalidate);
+    return NGX_OK;
 }
 
 
@@ -453,7 +461,68 @@ ngx_http_oci_content_single(ngx_http_request_t *r,
     out.buf = b;
     out.next = NULL;
 
+    if (content->scratch && b->memory) {
+        return ngx_http_oci_content_at_once(r, &out);
+    }
+
     return ngx_http_oci_content_body(r, content, &out);
+}
+
+
+ngx_uint_t
+ngx_http_oci_content_scratch(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        return 0;
+    }
+#endif
+
+    return r->http_version < NGX_HTTP_VERSION_20
+           && r == r->main
+           && r == r->connection->data
+           && r->postponed == NULL;
+}
+
+
+/*
+ * Past all filters but those that write; of these, one that has not sent a
+ * buffer to its end keeps this very buffer.
+ */
+
+static ngx_int_t
+ngx_http_oci_content_at_once(ngx_http_request_t *r, ngx_chain_t *body)
+{
+    u_char     *p;
+    size_t      left;
+    ngx_int_t   rc;
+    ngx_buf_t  *b;
+
+    b = body->buf;
+
+    rc = ngx_http_oci_filter_body(r, body);
+
+    if (rc == NGX_ERROR) {
+        r->connection->error = 1;
+    }
+
+    left = b->last - b->pos;
+
+    if (left == 0) {
+        return rc;
+    }
+
+    p = ngx_pnalloc(r->pool, left);
+    if (p == NULL) {
+        b->pos = b->last;
+        r->connection->error = 1;
+        return NGX_ERROR;
+    }
+
+    b->last = ngx_cpymem(p, b->pos, left);
+    b->pos = p;
+
+    return rc;
 }
 
 

@@ -28,11 +28,13 @@ typedef struct {
     off_t            size;          /* of the content */
     u_char          *data;          /* the content, else NULL: in the file;
                                        not where ..._parts() says 1 */
-    oci_digest_t     digest;
+    const oci_digest_t  *digest;
     ngx_str_t        type;          /* lives as long as the request */
+    ngx_str_t        location;      /* the same; len 0: none */
     ngx_http_oci_content_pt  send;  /* NULL: the filters */
     void            *sender;
     unsigned         immutable:1;   /* asked for by digest */
+    unsigned         scratch:1;     /* data is the next request's as well */
 } ngx_http_oci_content_t;
 
 
@@ -45,6 +47,13 @@ ngx_uint_t ngx_http_oci_content_parts(ngx_http_request_t *r);
 /* 1 if the answer will be 304, so that nobody need open the content */
 ngx_uint_t ngx_http_oci_content_unmodified(ngx_http_request_t *r,
     const oci_digest_t *d);
+
+/*
+ * 1 if data may be scratch: what does not leave at once is copied then.  Where
+ * anybody may keep a pointer to a part of a body, it may not: that is TLS,
+ * HTTP/2 and later, and a request with subrequests.
+ */
+ngx_uint_t ngx_http_oci_content_scratch(ngx_http_request_t *r);
 
 /*
  * Answers 200, 206, 304, 400 or 416.  Headers of the endpoint's own are

@@ -261,6 +261,13 @@ ngx_http_oci_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 }
 
 
+ngx_int_t
+ngx_http_oci_filter_body(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    return ngx_http_low_body_filter(r, in);
+}
+
+
 static ngx_int_t
 ngx_http_oci_filter_init(ngx_conf_t *cf)
 {

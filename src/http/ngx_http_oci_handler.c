@@ -32,23 +32,25 @@ static ngx_int_t ngx_http_oci_namespace(ngx_http_request_t *r,
 
 static const ngx_http_oci_operation_t  ngx_http_oci_operations[] = {
 
+    /* the order in which they are looked for: what is asked for most first */
+
+    { OCI_ENDPOINT_MANIFEST, NGX_HTTP_GET, NGX_HTTP_OCI_OP_MANIFEST_GET,
+      NGX_HTTP_OCI_PULL, ngx_http_oci_manifest_handler },
+
+    { OCI_ENDPOINT_BLOB, NGX_HTTP_GET, NGX_HTTP_OCI_OP_BLOB_GET,
+      NGX_HTTP_OCI_PULL, ngx_http_oci_blob_handler },
+
     { OCI_ENDPOINT_BASE, NGX_HTTP_GET, NGX_HTTP_OCI_OP_BASE,
       0, ngx_http_oci_base_handler },
 
     { OCI_ENDPOINT_CATALOG, NGX_HTTP_GET, NGX_HTTP_OCI_OP_CATALOG,
       NGX_HTTP_OCI_PULL, ngx_http_oci_catalog_handler },
 
-    { OCI_ENDPOINT_MANIFEST, NGX_HTTP_GET, NGX_HTTP_OCI_OP_MANIFEST_GET,
-      NGX_HTTP_OCI_PULL, ngx_http_oci_manifest_handler },
-
     { OCI_ENDPOINT_MANIFEST, NGX_HTTP_PUT, NGX_HTTP_OCI_OP_MANIFEST_PUT,
       NGX_HTTP_OCI_PUSH, ngx_http_oci_manifest_put_handler },
 
     { OCI_ENDPOINT_MANIFEST, NGX_HTTP_DELETE, NGX_HTTP_OCI_OP_MANIFEST_DELETE,
       NGX_HTTP_OCI_DELETE, ngx_http_oci_delete_handler },
-
-    { OCI_ENDPOINT_BLOB, NGX_HTTP_GET, NGX_HTTP_OCI_OP_BLOB_GET,
-      NGX_HTTP_OCI_PULL, ngx_http_oci_blob_handler },
 
     { OCI_ENDPOINT_BLOB, NGX_HTTP_DELETE, NGX_HTTP_OCI_OP_BLOB_DELETE,
       NGX_HTTP_OCI_DELETE, ngx_http_oci_delete_handler },
@@ -145,6 +147,11 @@ ngx_http_oci_parse(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         if (r->complex_uri) {
             p = memchr(uri->data, '#', len);
             len = p ? (size_t) (p - uri->data) : len;
+        }
+
+        if (oci_route_plain(&ctx->route, uri->data, len)) {
+            ctx->repo.name = ctx->route.name;
+            return NGX_OK;
         }
 
     } else {

@@ -14,8 +14,12 @@
 
 static ngx_int_t ngx_http_oci_manifest_local(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx, ngx_http_oci_manifest_get_t *get);
+static ngx_int_t ngx_http_oci_manifest_disk(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx, ngx_http_oci_manifest_get_t *get);
+static void ngx_http_oci_manifest_init(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx, ngx_http_oci_manifest_get_t *get);
 static ngx_http_oci_manifest_get_t *ngx_http_oci_manifest_create(
-    ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx);
+    ngx_http_request_t *r, ngx_http_oci_manifest_get_t *from);
 static int ngx_http_oci_manifest_small(ngx_http_request_t *r,
     ngx_http_oci_manifest_get_t *get);
 static int ngx_http_oci_manifest_work(void *data);
@@ -35,7 +39,8 @@ ngx_int_t
 ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
     ngx_int_t                     n;
-    ngx_http_oci_manifest_get_t  *get;
+    ngx_http_oci_loc_conf_t      *olcf;
+    ngx_http_oci_manifest_get_t   here, *get;
 
     n = ngx_http_discard_request_body(r);
 
@@ -54,7 +59,15 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
                                        &ctx->route.reference);
     }
 
-    get = ngx_http_oci_manifest_create(r, ctx);
+    ngx_http_oci_manifest_init(r, ctx, &here);
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (olcf->edge == NULL) {
+        return ngx_http_oci_manifest_local(r, ctx, &here);
+    }
+
+    get = ngx_http_oci_manifest_create(r, &here);
     if (get == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -69,6 +82,8 @@ ngx_http_oci_manifest_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 }
 
 
+/* what has to live on if the answer is not all in the zone gets a copy */
+
 static ngx_int_t
 ngx_http_oci_manifest_local(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_manifest_get_t *get)
@@ -77,9 +92,25 @@ ngx_http_oci_manifest_local(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     rc = ngx_http_oci_manifest_cached(r, ctx, get);
 
-    if (rc != OCI_AGAIN) {
+    if (rc != OCI_AGAIN && get->record.fd == NGX_INVALID_FILE) {
         return ngx_http_oci_manifest_answer(r, ctx, get, rc);
     }
+
+    get = ngx_http_oci_manifest_create(r, get);
+    if (get == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return (rc == OCI_AGAIN) ? ngx_http_oci_manifest_disk(r, ctx, get)
+                             : ngx_http_oci_manifest_answer(r, ctx, get, rc);
+}
+
+
+static ngx_int_t
+ngx_http_oci_manifest_disk(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    ngx_http_oci_manifest_get_t *get)
+{
+    int  rc;
 
     rc = ngx_http_oci_content_parts(r) ? OCI_AGAIN
                                        : ngx_http_oci_manifest_small(r, get);
@@ -116,23 +147,13 @@ ngx_http_oci_manifest_local(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 }
 
 
-static ngx_http_oci_manifest_get_t *
-ngx_http_oci_manifest_create(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
+static void
+ngx_http_oci_manifest_init(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    ngx_http_oci_manifest_get_t *get)
 {
-    ngx_pool_cleanup_t           *cln;
-    ngx_http_oci_loc_conf_t      *olcf;
-    ngx_http_oci_manifest_get_t  *get;
+    ngx_http_oci_loc_conf_t  *olcf;
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_oci_manifest_get_t));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    get = cln->data;
-
-    cln->handler = ngx_http_oci_manifest_cleanup;
 
     get->store = &olcf->store->store;
     get->digest = ctx->route.is_digest ? &ctx->route.digest : NULL;
@@ -140,9 +161,34 @@ ngx_http_oci_manifest_create(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     get->record.fd = NGX_INVALID_FILE;
     get->buf = NULL;
     get->data = NULL;
+    get->scratch = 0;
 
     ngx_http_oci_cache_ask(&get->ask, &olcf->store->cache, get->store,
                            &ctx->repo, olcf->valid, olcf->valid_missing);
+}
+
+
+/* a copy, which from's descriptor goes to */
+
+static ngx_http_oci_manifest_get_t *
+ngx_http_oci_manifest_create(ngx_http_request_t *r,
+    ngx_http_oci_manifest_get_t *from)
+{
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_oci_manifest_get_t  *get;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_oci_manifest_get_t));
+    if (cln == NULL) {
+        ngx_http_oci_manifest_cleanup(from);
+        return NULL;
+    }
+
+    get = cln->data;
+    *get = *from;
+
+    from->record.fd = NGX_INVALID_FILE;
+
+    cln->handler = ngx_http_oci_manifest_cleanup;
 
     return get;
 }
@@ -213,6 +259,13 @@ ngx_http_oci_manifest_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return oci_manifest_open(get->store, &ctx->repo, &get->record.digest,
                                  NULL, 1, &get->record)
                == OCI_OK ? OCI_OK : OCI_AGAIN;
+    }
+
+    if (ngx_http_oci_content_scratch(r)) {
+        get->data = v.body;
+        get->scratch = 1;
+
+        return OCI_OK;
     }
 
     get->data = ngx_pnalloc(r->pool, v.body_len + 1);
@@ -340,6 +393,7 @@ ngx_http_oci_manifest_cleanup(void *data)
 
     if (get->record.fd != NGX_INVALID_FILE) {
         (void) ngx_close_file(get->record.fd);
+        get->record.fd = NGX_INVALID_FILE;
     }
 }
 
@@ -375,6 +429,7 @@ ngx_int_t
 ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_manifest_get_t *get, int rc)
 {
+    u_char                  *type;
     oci_record_t            *record;
     ngx_http_oci_content_t   content;
 
@@ -399,14 +454,25 @@ ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return ngx_http_oci_send_failure(r, rc);
     }
 
+    /* the log phase asks for it too */
+
+    type = ngx_pnalloc(r->pool, record->media_type_len);
+    if (type == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memcpy(type, record->media_type, record->media_type_len);
+
     content.send = NULL;
     content.fd = record->fd;
     content.base = OCI_RECORD_HEADER;
     content.size = record->size;
     content.data = get->data;
-    content.digest = record->digest;
-    content.type.data = (u_char *) record->media_type;
+    content.digest = &record->digest;
+    content.type.data = type;
     content.type.len = record->media_type_len;
+    content.location.len = 0;
+    content.scratch = get->scratch;
     content.immutable = ctx->route.is_digest;
 
     ctx->media_type = content.type;

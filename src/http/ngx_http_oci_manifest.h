@@ -25,6 +25,7 @@ typedef struct {
     oci_record_t                 record;
     u_char                      *buf;       /* of NGX_HTTP_OCI_CACHE_BODY */
     u_char                      *data;      /* NULL: in the file */
+    unsigned                     scratch:1; /* data is, for an answer now */
     ngx_http_oci_done_pt         done;      /* of a read in a thread */
     void                        *done_data;
 } ngx_http_oci_manifest_get_t;

@@ -158,7 +158,7 @@ typedef struct {
 
     oci_repo_t              repo;
     ngx_str_t               media_type;     /* of what was answered */
-    oci_digest_t            digest;         /* of what was answered */
+    ngx_str_t               digest;         /* of what was answered */
 
     ngx_http_oci_task_t    *task;
     ngx_http_oci_body_t    *body;
@@ -174,7 +174,6 @@ typedef struct {
     ngx_err_t               err;            /* of the last OCI_ERROR */
 
     unsigned                answered:1;     /* headers are ours */
-    unsigned                digested:1;     /* digest is set */
     unsigned                paged:1;        /* page was passed on */
     unsigned                mountable:1;    /* what the probe found */
     unsigned                signed_url:1;   /* its URL is its right */

@@ -50,6 +50,42 @@ ngx_http_oci_push_header(ngx_http_request_t *r, u_char *name, size_t len,
 }
 
 
+ngx_table_elt_t *
+ngx_http_oci_header_run(ngx_http_request_t *r, ngx_uint_t n)
+{
+    ngx_list_t       *list;
+    ngx_list_part_t  *part;
+
+    list = &r->headers_out.headers;
+    part = list->last;
+
+    if (list->nalloc - part->nelts < n) {
+
+        /* the rest of that part stays empty */
+
+        part = ngx_palloc(list->pool, sizeof(ngx_list_part_t));
+        if (part == NULL) {
+            return NULL;
+        }
+
+        part->elts = ngx_palloc(list->pool, list->nalloc * list->size);
+        if (part->elts == NULL) {
+            return NULL;
+        }
+
+        part->nelts = 0;
+        part->next = NULL;
+
+        list->last->next = part;
+        list->last = part;
+    }
+
+    part->nelts += n;
+
+    return (ngx_table_elt_t *) part->elts + part->nelts - n;
+}
+
+
 static ngx_uint_t
 ngx_http_oci_has_header(ngx_http_request_t *r, const char *name)
 {
@@ -79,7 +115,8 @@ ngx_http_oci_has_header(ngx_http_request_t *r, const char *name)
 ngx_int_t
 ngx_http_oci_add_digest(ngx_http_request_t *r, const oci_digest_t *d)
 {
-    ngx_str_t  text;
+    ngx_str_t            text;
+    ngx_http_oci_ctx_t  *ctx;
 
     text.data = ngx_pnalloc(r->pool, OCI_DIGEST_MAX);
     if (text.data == NULL) {
@@ -88,22 +125,10 @@ ngx_http_oci_add_digest(ngx_http_request_t *r, const oci_digest_t *d)
 
     text.len = oci_digest_text(d, text.data);
 
-    return ngx_http_oci_add_digest_text(r, d, &text);
-}
-
-
-ngx_int_t
-ngx_http_oci_add_digest_text(ngx_http_request_t *r, const oci_digest_t *d,
-    ngx_str_t *text)
-{
-    ngx_http_oci_ctx_t  *ctx;
-
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    ctx->digest = text;
 
-    ctx->digest = *d;
-    ctx->digested = 1;
-
-    return ngx_http_oci_add_header(r, "Docker-Content-Digest", text);
+    return ngx_http_oci_add_header(r, "Docker-Content-Digest", &text);
 }
 
 
@@ -254,6 +279,10 @@ ngx_int_t
 ngx_http_oci_prepare(ngx_http_request_t *r, ngx_uint_t status, off_t length,
     ngx_str_t *type)
 {
+    u_char              *p;
+    ngx_str_t            text;
+    ngx_uint_t           n, counted;
+    ngx_table_elt_t     *h;
     ngx_http_oci_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
@@ -283,12 +312,50 @@ ngx_http_oci_prepare(ngx_http_request_t *r, ngx_uint_t status, off_t length,
     r->gzip_ok = 0;
 #endif
 
-    if (type && ngx_http_oci_add_header(r, "Content-Type", type) != NGX_OK) {
+    /* of the answers that are many: nginx's own way to it is a long one */
+
+    counted = (status == NGX_HTTP_OK || status == NGX_HTTP_PARTIAL_CONTENT)
+              && length >= 0;
+
+    n = 1 + (type != NULL) + counted;
+
+    h = ngx_http_oci_header_run(r, n);
+    if (h == NULL) {
         return NGX_ERROR;
     }
 
-    return ngx_http_oci_add_header(r, "Docker-Distribution-Api-Version",
-                                   &ngx_http_oci_api_version);
+    ngx_http_oci_set_header(h, "Docker-Distribution-Api-Version",
+                            &ngx_http_oci_api_version);
+
+    if (type) {
+        h++;
+        ngx_http_oci_set_header(h, "Content-Type", type);
+    }
+
+    if (counted) {
+        h++;
+        h->hash = 0;
+
+        p = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        text.data = p + NGX_OFF_T_LEN;
+        text.len = 0;
+
+        do {
+            *--text.data = (u_char) ('0' + length % 10);
+            text.len++;
+            length /= 10;
+        } while (length);
+
+        ngx_http_oci_set_header(h, "Content-Length", &text);
+
+        r->headers_out.content_length = h;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -448,7 +515,7 @@ ngx_http_oci_send_error(ngx_http_request_t *r, oci_error_t e,
         }
     }
 
-    ctx->digested = 0;
+    ctx->digest.len = 0;
 
     return ngx_http_oci_send_memory(r, status, &ngx_http_oci_type_json, body,
                                     len);

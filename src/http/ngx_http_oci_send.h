@@ -25,13 +25,25 @@
 ngx_int_t ngx_http_oci_push_header(ngx_http_request_t *r, u_char *name,
     size_t len, ngx_str_t *value);
 
+/*
+ * The same for several at once, of which each is then set: n places in a
+ * row, at most NGX_HTTP_OCI_HEADERS.  NULL: no memory.
+ */
+#define NGX_HTTP_OCI_HEADERS  8
+
+#define ngx_http_oci_set_header(h, name, v)                                   \
+    ngx_http_oci_header_init(h);                                              \
+    (h)->key.data = (u_char *) name;                                          \
+    (h)->key.len = sizeof(name) - 1;                                          \
+    (h)->value = *(v);                                                        \
+    (h)->lowcase_key = NULL
+
+ngx_table_elt_t *ngx_http_oci_header_run(ngx_http_request_t *r,
+    ngx_uint_t n);
+
 /* Docker-Content-Digest, and what $oci_digest says from now on */
 ngx_int_t ngx_http_oci_add_digest(ngx_http_request_t *r,
     const oci_digest_t *d);
-
-/* the same; text is what oci_digest_text() gives, and lives on */
-ngx_int_t ngx_http_oci_add_digest_text(ngx_http_request_t *r,
-    const oci_digest_t *d, ngx_str_t *text);
 
 /* Location: /v2/<name>/<kind>/<digest>, kind "blobs" or "manifests" */
 ngx_int_t ngx_http_oci_add_location(ngx_http_request_t *r, const char *kind,
@@ -51,6 +63,9 @@ ngx_int_t ngx_http_oci_public_url(ngx_http_request_t *r, ngx_str_t *path,
 /* headers that every answer has, and the filters that none may pass */
 ngx_int_t ngx_http_oci_prepare(ngx_http_request_t *r, ngx_uint_t status,
     off_t length, ngx_str_t *type);
+
+/* of an answer of ours that nothing waits before: to what writes it out */
+ngx_int_t ngx_http_oci_filter_body(ngx_http_request_t *r, ngx_chain_t *in);
 
 /* what an unread or half-read request body means for the connection */
 void ngx_http_oci_leave_body(ngx_http_request_t *r);

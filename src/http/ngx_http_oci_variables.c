@@ -170,9 +170,6 @@ static ngx_int_t
 ngx_http_oci_digest_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    size_t               len;
-    u_char              *p;
-    oci_digest_t        *digest;
     ngx_http_oci_ctx_t  *ctx;
 
     ctx = ngx_http_oci_get_ctx(r->main);
@@ -180,25 +177,19 @@ ngx_http_oci_digest_variable(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (ctx->digested) {
-        digest = &ctx->digest;
+    if (ctx->digest.len) {
+        ngx_http_oci_variable_set(v, ctx->digest.data, ctx->digest.len);
 
     } else if (ctx->route.is_digest && ctx->route.rc == OCI_OK) {
-        digest = &ctx->route.digest;
+
+        /* a digest has one text, the one that was sent */
+
+        ngx_http_oci_variable_set(v, ctx->route.reference.data,
+                                  ctx->route.reference.len);
 
     } else {
         v->not_found = 1;
-        return NGX_OK;
     }
-
-    p = ngx_pnalloc(r->pool, OCI_DIGEST_MAX);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    len = oci_digest_text(digest, p);
-
-    ngx_http_oci_variable_set(v, p, len);
 
     return NGX_OK;
 }

@@ -57,14 +57,12 @@ static void
 ngx_http_oci_cache_digest_key(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
     const ngx_http_oci_cache_ask_t *ask, const oci_digest_t *d)
 {
-    u_char     buf[1 + OCI_HEX_MAX];
     oci_str_t  s;
 
-    buf[0] = (u_char) d->alg;
-    ngx_memcpy(&buf[1], d->hex, d->hex_len);
+    /* no two algorithms have as many digits */
 
-    s.data = buf;
-    s.len = 1 + d->hex_len;
+    s.data = (u_char *) d->hex;
+    s.len = d->hex_len;
 
     ngx_http_oci_zone_key_of(key, kind, ask->repo, ask->hash, &s, NULL);
 }

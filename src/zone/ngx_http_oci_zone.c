@@ -326,7 +326,7 @@ ngx_http_oci_zone_key_of(ngx_http_oci_zone_key_t *key, ngx_uint_t kind,
     {
         /* some digits of a digest are as good as a hash of it */
 
-        ngx_memcpy(&digits, rest + 1, sizeof(uint64_t));
+        ngx_memcpy(&digits, rest, sizeof(uint64_t));
         hash ^= digits * 0x9e3779b97f4a7c15ULL;
 
     } else if (p > rest) {

@@ -25,12 +25,12 @@ def quit_(proc):
     raise programs.BenchError("nginx does not end under callgrind")
 
 
-def collected(make, path, count):
+def collected(make, path, count, *method):
     s = make()
     s.wrap = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     s.start()
     try:
-        programs.run("pace", s.port(), path, 0, count, 1)
+        programs.run("pace", s.port(), path, 0, count, 1, *method)
         quit_(s.proc)
         m = re.search(r"Collected : (\d+)", s.stderr())
         if m is None:
@@ -40,9 +40,9 @@ def collected(make, path, count):
         s.abandon()
 
 
-def per_request(make, path):
-    return (collected(make, path, MANY) - collected(make, path, FEW)) / (
-        MANY - FEW)
+def per_request(make, path, *method):
+    return (collected(make, path, MANY, *method)
+            - collected(make, path, FEW, *method)) / (MANY - FEW)
 
 
 def measure(report, ours, content, quick):
@@ -66,18 +66,22 @@ def measure(report, ours, content, quick):
         manifest = manifest[1:]
     else:
         manifest = manifest + [(RETURN, cheapest)]
-    for name, path, others in (
+    for name, path, others, *method in (
             ("manifest GET by tag", content.manifest(servers.TAG),
              manifest),
             ("manifest GET by digest", content.manifest(content.digest),
              manifest),
+            ("manifest HEAD by digest", content.manifest(content.digest),
+             manifest[:2], "HEAD"),
             ("blob GET 4 KiB",
-             content.blob(content.blobs[4 * servers.KIB]), blob)):
-        if quick and "digest" in name:
+             content.blob(content.blobs[4 * servers.KIB]), blob),
+            ("blob GET 1 MiB",
+             content.blob(content.blobs[servers.MIB]), blob)):
+        if quick and ("digest" in name or "MiB" in name):
             continue
-        own = per_request(mine, path)
+        own = per_request(mine, path, *method)
         for word, make in others:
-            his = per_request(make, path)
+            his = per_request(make, path, *method)
             report.row(name, "instructions", own, his, word, own / his,
                        at_most=None if word == RETURN or (
                            "blob" in name and word == CACHED) else 1.0,

@@ -5,7 +5,7 @@
  * GETs of one path, and how long each took.
  *
  * usage: pace PORT PATH RATE SECONDS CONNECTIONS    on a fixed schedule
- *        pace PORT PATH 0 COUNT CONNECTIONS         one after the other
+ *        pace PORT PATH 0 COUNT CONNECTIONS [HEAD]  one after the other
  *
  * On a schedule a request counts from when it was due, not from when a
  * connection was free for it: a server that stalls is charged for all that
@@ -40,6 +40,7 @@ typedef struct {
 static char            pace_request[2048];
 static size_t          pace_request_len;
 static int64_t         pace_size;           /* of an answer, with its head */
+static int64_t         pace_body;           /* of it */
 static char            pace_start[12];      /* of an answer */
 static struct pollfd   pace_fd[PACE_CONNECTIONS];
 static pace_conn_t     pace_conn[PACE_CONNECTIONS];
@@ -47,6 +48,15 @@ static int             pace_n;
 static double         *pace_took;
 static double         *pace_late;
 static size_t          pace_done;
+
+
+static void
+pace_make(const char *method, const char *path)
+{
+    pace_request_len = (size_t) snprintf(pace_request, sizeof(pace_request),
+                             "%s %s HTTP/1.1\r\nHost: bench\r\n"
+                             "Accept: */*\r\n\r\n", method, path);
+}
 
 
 static void
@@ -65,6 +75,7 @@ pace_learn(int port)
         exit(1);
     }
 
+    pace_body = a.length;
     pace_size = a.head + a.length;
     memcpy(pace_start, "HTTP/1.1 200", 12);
 }
@@ -199,8 +210,9 @@ main(int argc, char **argv)
 
     struct sched_param  sp;
 
-    if (argc != 6) {
-        fprintf(stderr, "usage: pace PORT PATH RATE SECONDS CONNECTIONS\n");
+    if (argc != 6 && (argc != 7 || strcmp(argv[6], "HEAD") != 0)) {
+        fprintf(stderr, "usage: pace PORT PATH RATE SECONDS CONNECTIONS"
+                        " [HEAD]\n");
         return 2;
     }
 
@@ -218,9 +230,7 @@ main(int argc, char **argv)
         return 2;
     }
 
-    pace_request_len = (size_t) snprintf(pace_request, sizeof(pace_request),
-                             "GET %s HTTP/1.1\r\nHost: bench\r\n"
-                             "Accept: */*\r\n\r\n", argv[2]);
+    pace_make("GET", argv[2]);
 
     pace_took = calloc(count, sizeof(double));
     pace_late = calloc(count, sizeof(double));
@@ -230,6 +240,11 @@ main(int argc, char **argv)
     }
 
     pace_learn(port);
+
+    if (argc == 7) {
+        pace_make("HEAD", argv[2]);
+        pace_size -= pace_body;
+    }
 
     for (i = 0; i < pace_n; i++) {
         pace_fd[i].fd = wire_connect(port);

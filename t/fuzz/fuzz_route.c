@@ -52,16 +52,32 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 static void
 fuzz_path(const uint8_t *data, size_t size)
 {
-    int           rc;
+    int           rc, plain;
     u_char       *path;
     oci_str_t     name, ref;
     oci_error_t   error;
-    oci_route_t   route;
+    oci_route_t   route, short_way;
 
     path = copy(data, size);
     error = OCI_ERR_UNKNOWN;
 
+    plain = oci_route_plain(&short_way, path, size);
+
+    check(memcmp(path, data, size) == 0);
+
     rc = oci_route_parse(&route, path, size, &error);
+
+    if (plain) {
+        check(rc == OCI_OK && route.rc == OCI_OK && short_way.rc == OCI_OK);
+        check(short_way.endpoint == route.endpoint);
+        check(short_way.is_digest == route.is_digest);
+        check(short_way.name.data == route.name.data);
+        check(short_way.name.len == route.name.len);
+        check(short_way.reference.data == route.reference.data);
+        check(short_way.reference.len == route.reference.len);
+        check(!route.is_digest
+              || oci_digest_equal(&short_way.digest, &route.digest));
+    }
 
     check(rc == OCI_OK || rc == OCI_INVALID);
     check((rc == OCI_OK) == (error == OCI_ERR_NONE));

@@ -452,6 +452,11 @@ add("namespace-of-dots", "src/core/oci_reference.c",
     "    if (p[0] == '.' && len == 1) {",
     "test_reference:test_namespace")
 
+add("name-of-a-plain-path", "src/core/oci_route.c",
+    "    if (!oci_name_valid(p, n)) {\n        return 0;",
+    "    if (n == 0) {\n        return 0;",
+    "test_route:test_refused", "t/test_names.py::test_hostile_path")
+
 add("escaped-slash", "src/core/oci_route.c",
     "            if (oci_escape(p, last) != ':') {\n"
     "                return OCI_INVALID;\n            }\n\n"

@@ -76,6 +76,48 @@ str_is(const char *path, const oci_str_t *s, const char *want)
 }
 
 
+/* where the short way takes a path, it says what the long one says */
+
+static int
+plain(const void *text, size_t len)
+{
+    int           is;
+    u_char       *path, *again;
+    oci_error_t   error;
+    oci_route_t   a, b;
+
+    path = copy(text, len);
+    again = copy(text, len);
+
+    memset(&a, 0x5a, sizeof(a));
+
+    is = oci_route_plain(&a, path, len);
+
+    assert_memory_equal(path, text, len);
+
+    if (is) {
+        assert_int_equal(oci_route_parse(&b, again, len, &error), OCI_OK);
+        assert_int_equal(a.endpoint, b.endpoint);
+        assert_int_equal(a.rc, OCI_OK);
+        assert_int_equal(b.rc, OCI_OK);
+        assert_int_equal(a.is_digest, b.is_digest);
+        assert_int_equal(a.name.len, b.name.len);
+        assert_int_equal(a.name.data - path, b.name.data - again);
+        assert_int_equal(a.reference.len, b.reference.len);
+        assert_int_equal(a.reference.data - path, b.reference.data - again);
+
+        if (a.is_digest) {
+            assert_true(oci_digest_equal(&a.digest, &b.digest));
+        }
+    }
+
+    free(path);
+    free(again);
+
+    return is;
+}
+
+
 static void
 routes_are(const route_case_t *cases, size_t n)
 {
@@ -112,6 +154,12 @@ routes_are(const route_case_t *cases, size_t n)
             assert_string_equal(route.digest.hex,
                                 strchr(c->reference, ':') + 1);
         }
+
+        assert_int_equal(plain(c->path, len),
+                         (route.endpoint == OCI_ENDPOINT_MANIFEST
+                          || route.endpoint == OCI_ENDPOINT_BLOB)
+                         && route.rc == OCI_OK
+                         && strchr(c->path, '%') == NULL);
 
         free(path);
     }
@@ -400,6 +448,7 @@ refused(const void *text, size_t len)
     assert_int_equal(error, OCI_ERR_NAME_INVALID);
     assert_int_equal(route.name.len, 0);
     assert_int_not_equal(route.endpoint, OCI_ENDPOINT_NONE);
+    assert_false(plain(text, len));
 
     free(path);
 }
