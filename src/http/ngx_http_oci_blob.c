@@ -472,9 +472,14 @@ ngx_int_t
 ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_content_t *content)
 {
-    ngx_int_t  rc;
+    ngx_int_t                 rc;
+    ngx_http_oci_loc_conf_t  *olcf;
 
-    if (!ngx_http_oci_content_unmodified(r, &ctx->route.digest)) {
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (olcf->signed_urls
+        && !ngx_http_oci_content_unmodified(r, &ctx->route.digest))
+    {
         rc = ngx_http_oci_signed_redirect(r, ctx);
 
         if (rc != NGX_DECLINED) {

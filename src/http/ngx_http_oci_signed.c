@@ -64,6 +64,16 @@ ngx_http_oci_signed_init(ngx_conf_t *cf)
     ngx_http_module_t          *module;
     ngx_http_handler_pt        *h;
     ngx_http_core_main_conf_t  *cmcf;
+    ngx_http_oci_main_conf_t   *omcf;
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_oci_module);
+
+    if (!omcf->signed_urls) {
+
+        /* a handler costs every request of this nginx something */
+
+        return NGX_OK;
+    }
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
@@ -562,6 +572,7 @@ ngx_http_oci_signed_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t                   *value, s;
     ngx_uint_t                   i;
+    ngx_http_oci_main_conf_t    *omcf;
     ngx_http_oci_signed_conf_t  *scf;
 
     if (olcf->signed_urls != NGX_CONF_UNSET_PTR) {
@@ -583,6 +594,9 @@ ngx_http_oci_signed_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (scf == NULL) {
         return NGX_CONF_ERROR;
     }
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_oci_module);
+    omcf->signed_urls = 1;
 
     scf->lifetime = NGX_HTTP_OCI_SIGNED_LIFETIME;
 

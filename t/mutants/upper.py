@@ -643,8 +643,8 @@ add("signed-for-any-upstream", SIGNED,
     "t/test_signed_urls.py::test_of_another_upstream")
 
 add("signed-location-of-the-200", "src/http/ngx_http_oci_blob.c",
-    "    if (ctx->signed_url) {\n        rc = ngx_http_oci_signed_self",
-    "    if (0) {\n        rc = ngx_http_oci_signed_self",
+    "    if (ctx->signed_url\n        && ngx_http_oci_signed_self",
+    "    if (0\n        && ngx_http_oci_signed_self",
     "t/test_signed_urls.py::test_ollama")
 
 add("signed-whose-right", SIGNED,
