@@ -125,7 +125,7 @@ add("descriptor-of-a-blob", "src/http/ngx_http_oci_content.c",
 add("descriptor-of-a-manifest", "src/http/ngx_http_oci_manifest.c",
     "    if (get->record.fd != NGX_INVALID_FILE) {",
     "    if (get->record.fd < NGX_INVALID_FILE) {",
-    "t/test_manifest.py::test_by_tag", slow=True)
+    "t/test_manifest.py::test_3_9_megabytes", slow=True)
 
 add("if-none-match", "src/http/ngx_http_oci_content.c",
     "    if (r->headers_in.if_none_match\n        && ",
