@@ -133,6 +133,23 @@ def test_many_clients(pair):
     sent(up, d, size)
 
 
+def test_end_is_shared(pair):
+    """What is left for the last requests is divided among them."""
+    up, n = pair()
+    size = 5 * MIB
+    d = up.sparse("a", size)
+    up.fault("/blobs/", rate=2 * MIB)
+    r = get(n, "a", d)
+    assert digest(r.content) == d
+    filled(n, "a", d)
+    sent(up, d, size)
+    asked = [[int(x) for x in r[len("bytes="):].split("-")]
+             for r in up.ranges(d)]
+    lengths = [last - first + 1 for first, last in asked]
+    assert lengths[:4] == [MIB] * 4
+    assert len(lengths) > 6 and max(lengths[4:]) < MIB // 2, lengths
+
+
 def test_range_in_the_middle(pair):
     """It comes first; the rest follows in the background."""
     up, n = pair()

@@ -444,6 +444,42 @@ oci_chunkmap_release(oci_chunkmap_t *m, uint32_t i, uint64_t token)
 
 
 int
+oci_chunkmap_claim_more(oci_chunkmap_t *m, uint32_t i, uint64_t token,
+    uint64_t now)
+{
+    uint64_t  claim;
+
+    if (oci_chunkmap_filled(m, i, NULL) != 0) {
+        return OCI_EXISTS;
+    }
+
+    claim = oci_load(&m->entries[i].claim);
+
+    if (oci_chunkmap_live(m, claim, now)
+        || !oci_swap(&m->entries[i].claim, claim, token))
+    {
+        return OCI_CONFLICT;
+    }
+
+    /* somebody may have had it between the two looks */
+
+    if (oci_chunkmap_filled(m, i, NULL) != 0) {
+        oci_chunkmap_release_one(m, i, token);
+        return OCI_EXISTS;
+    }
+
+    return OCI_OK;
+}
+
+
+void
+oci_chunkmap_release_one(oci_chunkmap_t *m, uint32_t i, uint64_t token)
+{
+    (void) oci_swap(&m->entries[i].claim, token, 0);
+}
+
+
+int
 oci_chunkmap_holds(const oci_chunkmap_t *m, uint32_t i, uint64_t token)
 {
     return oci_load(&m->entries[i].claim) == token;

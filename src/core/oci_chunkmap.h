@@ -135,6 +135,18 @@ int oci_chunkmap_renew(oci_chunkmap_t *m, uint32_t i, uint64_t token,
 
 void oci_chunkmap_release(oci_chunkmap_t *m, uint32_t i, uint64_t token);
 
+/*
+ * Takes one more chunk, of which nothing is there, under a claim that is
+ * held: they all end with it.  OCI_OK; OCI_CONFLICT: it is somebody else's;
+ * OCI_EXISTS: some of it is there.
+ */
+int oci_chunkmap_claim_more(oci_chunkmap_t *m, uint32_t i, uint64_t token,
+    uint64_t now);
+
+/* lets go of one of several; the claim goes on */
+void oci_chunkmap_release_one(oci_chunkmap_t *m, uint32_t i,
+    uint64_t token);
+
 /* 1 while the claim is ours */
 int oci_chunkmap_holds(const oci_chunkmap_t *m, uint32_t i, uint64_t token);
 

@@ -204,9 +204,17 @@ ngx_http_oci_fill_woken(void)
     {
         fill = ngx_queue_data(q, ngx_http_oci_fill_t, queue);
 
-        if (!ngx_queue_empty(&fill->readers)) {
-            ngx_http_oci_fill_news(fill);
+        if (ngx_queue_empty(&fill->readers)) {
+            continue;
         }
+
+        /* a map is there, or is not to come */
+
+        if (fill->state == NGX_HTTP_OCI_FILL_WAITING && !fill->open.busy) {
+            ngx_http_oci_fill_open(fill);
+        }
+
+        ngx_http_oci_fill_news(fill);
     }
 }
 
@@ -331,8 +339,7 @@ ngx_http_oci_fill_open_work(void *data)
     int64_t   size;
     uint32_t  chunk;
 
-    chunk = (uint32_t) ngx_min(fill->conf->fill_chunk, OCI_CHUNK_MAX);
-    chunk = ngx_max(chunk, OCI_CHUNK_MIN);
+    chunk = ngx_http_oci_fill_grain(fill->conf);
 
     if (fill->sizing) {
 
@@ -341,6 +348,7 @@ ngx_http_oci_fill_open_work(void *data)
         fill->file.first = 0;
         fill->file.claim_now = ngx_http_oci_fill_now();
         fill->file.claim_ttl = NGX_HTTP_OCI_FILL_TTL;
+        fill->file.claim_to = fill->probe->to;
 
         return oci_fill_size(&fill->file, fill->size, chunk, fill->reserve);
     }

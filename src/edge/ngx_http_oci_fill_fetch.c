@@ -201,7 +201,7 @@ ngx_http_oci_fill_header_whole(ngx_http_oci_fill_fetch_t *ff,
 
     fill = ff->fill;
 
-    if (fill->file.map.n == 1 && ff->at == 0) {
+    if (ff->at == 0 && ff->to == fill->file.map.size) {
         return NGX_OK;
     }
 

@@ -13,6 +13,10 @@
 #include "ngx_http_oci_fill_part.h"
 
 
+#define NGX_HTTP_OCI_FILL_PARTS  8              /* of oci_fill_chunk */
+#define NGX_HTTP_OCI_FILL_GRAIN  (64 * 1024)    /* no chunk is smaller */
+
+
 static void ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
     ngx_http_oci_fill_fetch_t *ff);
 static uint32_t ngx_http_oci_fill_wanted(ngx_http_oci_fill_t *fill,
@@ -21,6 +25,10 @@ static uint32_t ngx_http_oci_fill_ahead(ngx_http_oci_fill_t *fill,
     ngx_http_oci_reader_t *rd, off_t window, uint64_t now);
 static ngx_int_t ngx_http_oci_fill_chunk(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_t *source, uint32_t i, uint64_t now);
+static uint32_t ngx_http_oci_fill_share(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source);
+static off_t ngx_http_oci_fill_run(ngx_http_oci_fill_t *fill, uint32_t i,
+    uint32_t n, uint64_t token, uint64_t now);
 static void ngx_http_oci_fill_stream(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_t *source);
 
@@ -59,7 +67,7 @@ ngx_http_oci_fill_schedule(ngx_http_oci_fill_t *fill)
         now = ngx_http_oci_fill_now();
 
         i = ngx_http_oci_fill_wanted(fill, (off_t) limit
-                                           * fill->file.map.chunk,
+                                           * source->conf->fill_chunk,
                                      background, now);
 
         if (i == OCI_CHUNK_NONE) {
@@ -186,7 +194,9 @@ ngx_http_oci_fill_chunk(ngx_http_oci_fill_t *fill,
     ff->claimed = 1;
     ff->chunk = i;
     ff->at = oci_chunkmap_start(map, i) + oci_chunkmap_filled(map, i, NULL);
-    ff->to = oci_chunkmap_start(map, i) + oci_chunkmap_chunk(map, i);
+    ff->to = ngx_http_oci_fill_run(fill, i,
+                                   ngx_http_oci_fill_share(fill, source),
+                                   token, now);
 
     ff->fetch->range_start = ff->at;
     ff->fetch->range_end = ff->to - 1;
@@ -199,7 +209,9 @@ ngx_http_oci_fill_chunk(ngx_http_oci_fill_t *fill,
     {
         old = ngx_queue_data(q, ngx_http_oci_fill_fetch_t, queue);
 
-        if (old->claimed && old->chunk == i && old->fetch) {
+        if (old->claimed && old->fetch && old->token != token
+            && old->chunk <= i && oci_chunkmap_start(map, i) < old->to)
+        {
             old->lost = 1;
             ngx_http_oci_fetch_cancel(old->fetch);
             break;
@@ -207,6 +219,66 @@ ngx_http_oci_fill_chunk(ngx_http_oci_fill_t *fill,
     }
 
     return ngx_http_oci_fill_fetch_start(ff);
+}
+
+
+/*
+ * Chunks of a map are smaller than what one request asks for: as many of
+ * them as go into oci_fill_chunk, and less of them where little is missing,
+ * so that all connections come to the end of the blob together.
+ */
+
+uint32_t
+ngx_http_oci_fill_grain(ngx_http_oci_edge_conf_t *conf)
+{
+    off_t  grain;
+
+    grain = ngx_max(conf->fill_chunk / NGX_HTTP_OCI_FILL_PARTS,
+                    NGX_HTTP_OCI_FILL_GRAIN);
+    grain = ngx_min(grain, conf->fill_chunk);
+
+    return (uint32_t) ngx_max(ngx_min(grain, OCI_CHUNK_MAX), OCI_CHUNK_MIN);
+}
+
+
+static uint32_t
+ngx_http_oci_fill_share(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source)
+{
+    off_t            share;
+    oci_chunkmap_t  *map;
+
+    map = &fill->file.map;
+
+    share = (map->size - oci_chunkmap_total(map))
+            / (off_t) source->conf->fill_connections;
+    share = ngx_min(share, source->conf->fill_chunk);
+
+    return (uint32_t) ((share + map->chunk / 2) / map->chunk);
+}
+
+
+/* takes what follows a chunk, n in all: where the request ends */
+
+static off_t
+ngx_http_oci_fill_run(ngx_http_oci_fill_t *fill, uint32_t i, uint32_t n,
+    uint64_t token, uint64_t now)
+{
+    uint32_t         last;
+    oci_chunkmap_t  *map;
+
+    map = &fill->file.map;
+
+    for (last = i; last + 1 < map->n && last + 1 - i < n; last++) {
+
+        if (!oci_chunkmap_holds(map, last + 1, token)
+            && oci_chunkmap_claim_more(map, last + 1, token, now) != OCI_OK)
+        {
+            break;
+        }
+    }
+
+    return oci_chunkmap_start(map, last) + oci_chunkmap_chunk(map, last);
 }
 
 
@@ -289,9 +361,12 @@ static void
 ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
     ngx_http_oci_fill_fetch_t *ff)
 {
+    uint32_t         n;
+    uint64_t         now;
     oci_chunkmap_t  *map;
 
     map = &fill->file.map;
+    now = ngx_http_oci_fill_now();
 
     if (ff->whole) {
         fill->single = 1;
@@ -309,8 +384,7 @@ ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
             ff->claimed = 1;
 
         } else if (map->n
-                   && oci_chunkmap_claim(map, 0, ngx_http_oci_fill_now(),
-                                         NGX_HTTP_OCI_FILL_TTL,
+                   && oci_chunkmap_claim(map, 0, now, NGX_HTTP_OCI_FILL_TTL,
                                          OCI_CHUNKMAP_CLAIMS, &ff->token)
                       == OCI_OK)
         {
@@ -318,7 +392,13 @@ ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
 
         } else {
             ff->lost = 1;
+            return;
         }
+
+        n = (uint32_t) ((ff->to + map->chunk - 1) / map->chunk);
+
+        ff->to = ngx_min(ff->to, ngx_http_oci_fill_run(fill, 0, n, ff->token,
+                                                       now));
     }
 }
 
@@ -350,10 +430,12 @@ ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc)
 
         ngx_http_oci_fill_first(fill, ff);
 
-        ff->to = ngx_min(ff->to, ff->whole ? map->size
-                                           : (off_t) oci_chunkmap_chunk(map,
-                                                                       0));
+        ff->to = ngx_min(ff->to, map->size);
         ff->lost |= (ff->at > ff->to);
+
+        /* whoever waits for the map, in whichever worker */
+
+        ngx_http_oci_wake(~(uint64_t) 0);
 
     } else {
         ff->lost = 1;

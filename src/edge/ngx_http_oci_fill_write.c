@@ -25,6 +25,7 @@
 
 static void ngx_http_oci_fill_linger(ngx_event_t *ev);
 static int ngx_http_oci_fill_write_work(void *data);
+static int ngx_http_oci_fill_write_run(ngx_http_oci_fill_fetch_t *ff);
 static int ngx_http_oci_fill_write_whole(ngx_http_oci_fill_fetch_t *ff);
 static void ngx_http_oci_fill_write_done(void *data, int rc);
 static void ngx_http_oci_fill_written(ngx_http_oci_fill_fetch_t *ff);
@@ -187,8 +188,6 @@ ngx_http_oci_fill_write_work(void *data)
 {
     ngx_http_oci_fill_fetch_t  *ff = data;
 
-    int  rc;
-
     if (ff->spooled) {
         return ngx_http_oci_spool_write(ff);
     }
@@ -197,23 +196,65 @@ ngx_http_oci_fill_write_work(void *data)
         return ngx_http_oci_fill_write_whole(ff);
     }
 
-    if (ff->writer.lock == -1) {
-        rc = oci_fill_writer_open(&ff->writer, &ff->fill->file, ff->chunk,
-                                  ff->token);
+    return ngx_http_oci_fill_write_run(ff);
+}
+
+
+/* a chunk, and those behind it that are under the same claim */
+
+static int
+ngx_http_oci_fill_write_run(ngx_http_oci_fill_fetch_t *ff)
+{
+    int              rc;
+    off_t            at;
+    size_t           n, len;
+    u_char          *p;
+    uint32_t         i;
+    oci_chunkmap_t  *map;
+
+    map = &ff->fill->file.map;
+    p = ff->out.data;
+    len = ff->out.len;
+    at = ff->out_at;
+
+    while (len) {
+        i = oci_chunkmap_at(map, at);
+
+        if (i != ff->chunk) {
+            oci_fill_writer_close(&ff->writer);
+            oci_chunkmap_release_one(map, ff->chunk, ff->token);
+            ff->chunk = i;
+        }
+
+        if (ff->writer.lock == -1) {
+            rc = oci_fill_writer_open(&ff->writer, &ff->fill->file, i,
+                                      ff->token);
+
+            if (rc != OCI_OK) {
+                return rc;
+            }
+
+            /* where our first byte is was read when the chunk was claimed */
+
+            ff->writer.offset = (uint32_t) (at - oci_chunkmap_start(map, i));
+        }
+
+        n = (size_t) (oci_chunkmap_start(map, i)
+                      + oci_chunkmap_chunk(map, i) - at);
+        n = ngx_min(n, len);
+
+        rc = oci_fill_write(&ff->writer, &ff->fill->file, p, n);
 
         if (rc != OCI_OK) {
             return rc;
         }
 
-        /* the place of our first byte was read when the chunk was claimed */
-
-        ff->writer.offset = (uint32_t) (ff->out_at
-                              - oci_chunkmap_start(&ff->fill->file.map,
-                                                   ff->chunk));
+        p += n;
+        at += n;
+        len -= n;
     }
 
-    return oci_fill_write(&ff->writer, &ff->fill->file, ff->out.data,
-                          ff->out.len);
+    return OCI_OK;
 }
 
 

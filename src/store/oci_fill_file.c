@@ -39,6 +39,7 @@ static int oci_fill_make_data(oci_fill_file_t *f, int64_t size,
     int64_t reserve);
 static int oci_fill_make_map(oci_fill_file_t *f, int64_t size,
     uint32_t chunk);
+static void oci_fill_claim_first(oci_fill_file_t *f);
 static int oci_fill_reserve(oci_fill_file_t *f, int64_t size,
     int64_t reserve);
 static int oci_fill_take_over(oci_fill_file_t *f);
@@ -471,14 +472,8 @@ oci_fill_make_map(oci_fill_file_t *f, int64_t size, uint32_t chunk)
 
     rc = oci_chunkmap_view(&f->map, f->image, length, &f->digest);
 
-    if (rc == OCI_OK
-        && f->claim_ttl
-        && f->map.n
-        && oci_chunkmap_claim(&f->map, 0, f->claim_now, f->claim_ttl,
-                              OCI_CHUNKMAP_CLAIMS, &f->first)
-           != OCI_OK)
-    {
-        f->first = 0;
+    if (rc == OCI_OK && f->claim_ttl && f->map.n) {
+        oci_fill_claim_first(f);
     }
 
     if (rc == OCI_OK && rename(tmp, path) == -1) {
@@ -486,6 +481,28 @@ oci_fill_make_map(oci_fill_file_t *f, int64_t size, uint32_t chunk)
     }
 
     return rc;
+}
+
+
+static void
+oci_fill_claim_first(oci_fill_file_t *f)
+{
+    uint32_t  i;
+
+    if (oci_chunkmap_claim(&f->map, 0, f->claim_now, f->claim_ttl,
+                           OCI_CHUNKMAP_CLAIMS, &f->first)
+        != OCI_OK)
+    {
+        f->first = 0;
+        return;
+    }
+
+    for (i = 1;
+         i < f->map.n && oci_chunkmap_start(&f->map, i) < f->claim_to;
+         i++)
+    {
+        (void) oci_chunkmap_claim_more(&f->map, i, f->first, f->claim_now);
+    }
 }
 
 

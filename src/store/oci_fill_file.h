@@ -32,12 +32,13 @@ typedef struct {
     unsigned            created:1;      /* by this call */
 
     /*
-     * With claim_ttl, a map that is made is claimed in its first chunk before
-     * anybody sees it, until claim_now and claim_ttl (ms); first is the token
-     * of that claim, 0: none.
+     * With claim_ttl, a map that is made is claimed in its first chunks, as
+     * far as claim_to (at least one), before anybody sees it, until claim_now
+     * and claim_ttl (ms); first is the token of that claim, 0: none.
      */
     uint64_t            claim_now;
     uint64_t            claim_ttl;
+    int64_t             claim_to;
     uint64_t            first;
 } oci_fill_file_t;
 

@@ -67,6 +67,24 @@ add("two-who-ask-for-the-size", "src/store/oci_fill_step.c",
     "test_fill_step:test_one_at_a_time")
 
 
+add("chunk-of-another-one's-request", "src/core/oci_chunkmap.c",
+    "    if (oci_chunkmap_live(m, claim, now)\n        || !oci_swap(",
+    "    if (!oci_swap(",
+    "test_chunkmap:test_claim_of_several")
+
+add("end-that-one-connection-fetches",
+    "src/edge/ngx_http_oci_fill_schedule.c",
+    "    share = ngx_min(share, source->conf->fill_chunk);",
+    "    share = source->conf->fill_chunk;",
+    "t/test_fill.py::test_end_is_shared")
+
+add("run-that-was-not-taken", "src/edge/ngx_http_oci_fill_schedule.c",
+    "        if (!oci_chunkmap_holds(map, last + 1, token)\n"
+    "            && oci_chunkmap_claim_more(",
+    "        if (0 && oci_chunkmap_claim_more(",
+    "t/test_fill.py::test_many_clients")
+
+
 # ---- what clients see
 
 add("hold-back", "src/edge/ngx_http_oci_stream.c",

@@ -253,6 +253,55 @@ test_claims(void **state)
 }
 
 
+/* several chunks under one claim: they come and go with it */
+
+static void
+test_claim_of_several(void **state)
+{
+    void            *image;
+    size_t           len;
+    uint64_t         a, b;
+    oci_digest_t     d;
+    oci_chunkmap_t   m;
+
+    (void) state;
+
+    image = make(&m, &d, 8 * CHUNK, CHUNK, &len);
+
+    fill(&m, 3, 10);
+
+    assert_int_equal(oci_chunkmap_claim(&m, 0, 1000, 50, 1, &a), OCI_OK);
+    assert_int_equal(oci_chunkmap_claim_more(&m, 1, a, 1000), OCI_OK);
+    assert_int_equal(oci_chunkmap_claim_more(&m, 2, a, 1000), OCI_OK);
+    assert_int_equal(oci_chunkmap_claim_more(&m, 3, a, 1000), OCI_EXISTS);
+    assert_int_equal(oci_chunkmap_claims(&m, 1000), 1);
+    assert_int_equal(oci_chunkmap_pick(&m, 0, m.size, 1000), 3);
+
+    assert_int_equal(oci_chunkmap_claim(&m, 4, 1000, 50, 2, &b), OCI_OK);
+    assert_int_equal(oci_chunkmap_claim_more(&m, 2, b, 1000), OCI_CONFLICT);
+    assert_int_equal(oci_chunkmap_publish(&m, 2, b, 1, 1), OCI_CONFLICT);
+    oci_chunkmap_release(&m, 4, b);
+
+    /* done with the first: the others are held all the same */
+
+    assert_int_equal(oci_chunkmap_publish(&m, 0, a, CHUNK, 1), OCI_OK);
+    oci_chunkmap_release_one(&m, 0, a);
+    assert_int_equal(oci_chunkmap_renew(&m, 1, a, 1040, 50), OCI_OK);
+    assert_int_equal(oci_chunkmap_pick(&m, 0, 3 * CHUNK, 1089),
+                     OCI_CHUNK_NONE);
+
+    /* and all are free with the end of the claim */
+
+    assert_int_equal(oci_chunkmap_pick(&m, 0, m.size, 1090), 1);
+    oci_chunkmap_release(&m, 1, a);
+    assert_int_equal(oci_chunkmap_pick(&m, 2 * CHUNK, m.size, 1041), 2);
+    assert_int_equal(oci_chunkmap_claim(&m, 2, 1041, 50, 1, &b), OCI_OK);
+    assert_false(oci_chunkmap_holds(&m, 2, a));
+
+    free(image);
+}
+
+
 /* many processes on one map: each chunk is got by one of them */
 
 static void
@@ -493,6 +542,7 @@ main(void)
         cmocka_unit_test(test_strict),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_claims),
+        cmocka_unit_test(test_claim_of_several),
         cmocka_unit_test(test_processes),
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_boots)
