@@ -59,6 +59,32 @@ def test_tags(factory, upstreams, links):
     assert r.json()["tags"] == ["v05", "v06", "v07"]
 
 
+@pytest.mark.parametrize("page", [None, 2])
+def test_tags_that_were_pushed(factory, upstreams, page):
+    """Those of the upstream and those that are kept here, in one order."""
+    up = upstreams()
+    up.image("a", "b1", "d1", "f1", "h1")
+    up.page = page
+    c = edge(factory, up, LONG + "oci_push local;", "pull push").client()
+    ok(c.manifest("a", "b1"), 200)          # one that was only pulled
+    up.tag("a", "b1")
+    c.push_image("a", "a0", "c0", "d1", "z0")
+    every = ["a0", "c0", "d1", "f1", "h1", "z0"]
+    got = pages(c, "/v2/a/tags/list")
+    assert sum((r.json()["tags"] for r in got), []) == every
+    for n in 1, 2, 4:
+        got = pages(c, "/v2/a/tags/list?n=%d" % n)
+        assert all(len(r.json()["tags"]) <= n for r in got)
+        assert sum((r.json()["tags"] for r in got), []) == every
+    r = ok(c.get("/v2/a/tags/list?n=2&last=d0"), 200)
+    assert r.json() == {"name": "a", "tags": ["d1", "f1"]}
+    # a repository that is only here
+    c.push_image("mine", "v1")
+    for _ in range(2):
+        r = ok(c.get("/v2/mine/tags/list"), 200)
+        assert r.json() == {"name": "mine", "tags": ["v1"]}
+
+
 def test_tags_are_remembered(factory, upstreams):
     up = upstreams()
     up.image("a", "v1")

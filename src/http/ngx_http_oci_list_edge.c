@@ -10,6 +10,8 @@
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_upstream.h"
 
+#include "oci_taglist.h"
+
 
 #define NGX_HTTP_OCI_LIST_META  512
 
@@ -29,13 +31,24 @@ typedef struct {
 
     ngx_int_t                  (*local)(ngx_http_request_t *r,
                                         ngx_http_oci_ctx_t *ctx);
+    ngx_http_oci_list_ctx_t     *checked;       /* n and last */
+    oci_text_t                   pushed;        /* tags that are here alone */
     unsigned                     has:1;         /* body is what is kept */
     unsigned                     tags:1;
 } ngx_http_oci_list_edge_t;
 
 
 static ngx_int_t ngx_http_oci_list_edge_begin(ngx_http_oci_upstream_t *u,
+    ngx_http_oci_list_ctx_t *checked,
     ngx_int_t (*local)(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx));
+static ngx_int_t ngx_http_oci_list_edge_go(ngx_http_oci_list_edge_t *l);
+static ngx_uint_t ngx_http_oci_list_edge_pushes(ngx_http_oci_list_edge_t *l);
+static int ngx_http_oci_list_edge_pushed_work(void *data);
+static void ngx_http_oci_list_edge_pushed_done(ngx_http_request_t *r,
+    void *data, int rc);
+static ngx_int_t ngx_http_oci_list_edge_none(ngx_http_oci_list_edge_t *l,
+    ngx_http_oci_cache_status_e status);
+static void ngx_http_oci_list_edge_cleanup(void *data);
 static ngx_int_t ngx_http_oci_list_edge_path(ngx_http_oci_list_edge_t *l);
 static ngx_int_t ngx_http_oci_list_edge_args(ngx_http_oci_list_edge_t *l);
 static int ngx_http_oci_list_edge_cached(ngx_http_oci_list_edge_t *l);
@@ -96,20 +109,21 @@ ngx_http_oci_list_edge(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return rc;
     }
 
-    return ngx_http_oci_list_edge_begin(u, local);
+    return ngx_http_oci_list_edge_begin(u, checked, local);
 }
 
 
 static ngx_int_t
 ngx_http_oci_list_edge_begin(ngx_http_oci_upstream_t *u,
+    ngx_http_oci_list_ctx_t *checked,
     ngx_int_t (*local)(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx))
 {
     ngx_int_t                  rc;
+    ngx_pool_cleanup_t        *cln;
     ngx_http_request_t        *r;
     ngx_http_oci_ctx_t        *ctx;
     ngx_http_oci_loc_conf_t   *olcf;
     ngx_http_oci_list_edge_t  *l;
-    ngx_http_oci_question_t    q;
 
     r = u->request;
     ctx = u->ctx;
@@ -121,11 +135,18 @@ ngx_http_oci_list_edge_begin(ngx_http_oci_upstream_t *u,
         return rc;
     }
 
-    l = ngx_pcalloc(r->pool, sizeof(ngx_http_oci_list_edge_t));
-    if (l == NULL) {
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_oci_list_edge_t));
+    if (cln == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    l = cln->data;
+
+    ngx_memzero(l, sizeof(ngx_http_oci_list_edge_t));
+
+    cln->handler = ngx_http_oci_list_edge_cleanup;
+
+    l->checked = checked;
     l->u = u;
     l->local = local;
     l->tags = (ctx->op == NGX_HTTP_OCI_OP_TAGS);
@@ -145,6 +166,98 @@ ngx_http_oci_list_edge_begin(ngx_http_oci_upstream_t *u,
                                                  l->ask.hash);
     l->ask.edge = 1;
 
+    if (!ngx_http_oci_list_edge_pushes(l)) {
+        return ngx_http_oci_list_edge_go(l);
+    }
+
+    if (ngx_http_oci_task_post(r, olcf->read_pool,
+                               ngx_http_oci_list_edge_pushed_work,
+                               ngx_http_oci_list_edge_pushed_done, l, 0)
+        != NGX_OK)
+    {
+        return ngx_http_oci_send_failure(r, OCI_AGAIN);
+    }
+
+    ngx_http_oci_task_watch(r);
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+/* 1 if there may be tags that were pushed here: the upstream has not these */
+
+static ngx_uint_t
+ngx_http_oci_list_edge_pushes(ngx_http_oci_list_edge_t *l)
+{
+    oci_stamp_t  stamp;
+
+    return l->tags
+           && l->u->conf->push == NGX_HTTP_OCI_PUSH_LOCAL
+           && oci_taglist_stat(l->checked->store, l->checked->repo, &stamp)
+              != OCI_NOT_FOUND;
+}
+
+
+static int
+ngx_http_oci_list_edge_pushed_work(void *data)
+{
+    ngx_http_oci_list_edge_t  *l = data;
+
+    return oci_taglist_pushed(l->checked->store, l->checked->repo,
+                              &l->pushed);
+}
+
+
+static void
+ngx_http_oci_list_edge_pushed_done(ngx_http_request_t *r, void *data, int rc)
+{
+    ngx_http_oci_list_edge_t  *l = data;
+
+    ngx_http_finalize_request(r, (rc == OCI_OK || rc == OCI_NOT_FOUND)
+                                 ? ngx_http_oci_list_edge_go(l)
+                                 : ngx_http_oci_send_failure(r, rc));
+}
+
+
+static void
+ngx_http_oci_list_edge_cleanup(void *data)
+{
+    ngx_http_oci_list_edge_t  *l = data;
+
+    free(l->pushed.data);
+}
+
+
+/* the upstream has no such repository */
+
+static ngx_int_t
+ngx_http_oci_list_edge_none(ngx_http_oci_list_edge_t *l,
+    ngx_http_oci_cache_status_e status)
+{
+    static u_char  none[] = "{\"tags\":[]}";
+
+    l->body = none;
+    l->len = sizeof(none) - 1;
+
+    return ngx_http_oci_list_edge_send(l, status);
+}
+
+
+static ngx_int_t
+ngx_http_oci_list_edge_go(ngx_http_oci_list_edge_t *l)
+{
+    ngx_int_t                 rc;
+    ngx_http_request_t       *r;
+    ngx_http_oci_ctx_t       *ctx;
+    ngx_http_oci_upstream_t  *u;
+    ngx_http_oci_question_t   q;
+
+    u = l->u;
+    r = u->request;
+    ctx = u->ctx;
+
     ctx->cache_status = NGX_HTTP_OCI_STATUS_MISS;
 
     if (ngx_http_oci_upstream_allowed(u, NULL)) {
@@ -156,6 +269,11 @@ ngx_http_oci_list_edge_begin(ngx_http_oci_upstream_t *u,
 
         case OCI_NOT_FOUND:
             ctx->cache_status = NGX_HTTP_OCI_STATUS_HIT;
+
+            if (l->pushed.len) {
+                return ngx_http_oci_list_edge_none(l,
+                                                   NGX_HTTP_OCI_STATUS_HIT);
+            }
 
             return ngx_http_oci_send_error(r, OCI_ERR_NAME_UNKNOWN, 0, NULL,
                                            &ctx->repo.name);
@@ -417,6 +535,12 @@ ngx_http_oci_list_edge_answered(ngx_http_oci_upstream_t *u,
         {
             ngx_http_oci_cache_put_answer(&l->ask, &l->first, &l->second,
                                           NULL, 0, NULL);
+
+            if (l->pushed.len) {
+                ngx_http_finalize_request(r,
+                    ngx_http_oci_list_edge_none(l, NGX_HTTP_OCI_STATUS_MISS));
+                return;
+            }
         }
 
         rc = ngx_http_oci_upstream_error(u, answer, OCI_ERR_NAME_UNKNOWN);
@@ -542,6 +666,7 @@ static ngx_int_t
 ngx_http_oci_list_edge_send(ngx_http_oci_list_edge_t *l,
     ngx_http_oci_cache_status_e status)
 {
+    int                  rc;
     oci_str_t           *name;
     ngx_str_t            value;
     ngx_http_request_t  *r;
@@ -550,6 +675,27 @@ ngx_http_oci_list_edge_send(ngx_http_oci_list_edge_t *l,
     name = &l->u->ctx->repo.name;
 
     l->u->ctx->cache_status = status;
+
+    if (l->pushed.len) {
+
+        rc = oci_taglist_merge(l->checked->repo, l->body, l->len,
+                               l->link.len ? 1 : 0, &l->pushed,
+                               &l->checked->last, l->checked->n,
+                               &l->checked->list);
+
+        if (rc == OCI_ERROR) {
+            return ngx_http_oci_send_failure(r, rc);
+        }
+
+        if (rc == OCI_OK) {
+            l->body = l->checked->list.body;
+            l->len = l->checked->list.len;
+
+            if (l->checked->list.next[0]) {
+                return ngx_http_oci_list_answer(r, l->checked, OCI_OK);
+            }
+        }
+    }
 
     if (l->link.len) {
         value.data = ngx_pnalloc(r->pool, sizeof("</v2//?>; rel=\"next\"")

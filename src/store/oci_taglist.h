@@ -42,6 +42,23 @@ int oci_taglist_read(const oci_store_t *s, const oci_repo_t *r, size_t max,
     oci_text_t *run, size_t *count);
 
 
+/*
+ * The same of all tags that were pushed here.  OCI_OK, OCI_NOT_FOUND or
+ * OCI_ERROR.
+ */
+int oci_taglist_pushed(const oci_store_t *s, const oci_repo_t *r,
+    oci_text_t *run);
+
+/*
+ * The page that an upstream has sent, with those tags of a run that belong
+ * on it, each once, at most n.  more: the upstream has another page.
+ * OCI_OK; OCI_INVALID: body is no list of tags; OCI_ERROR.
+ */
+int oci_taglist_merge(const oci_repo_t *r, const u_char *body, size_t len,
+    unsigned more, const oci_text_t *run, const oci_str_t *last, int64_t n,
+    oci_list_t *list);
+
+
 void oci_tagpage_begin(oci_tagpage_t *page, const oci_repo_t *r, int64_t n);
 
 /* 1 if the page was full before this name */

@@ -6,6 +6,24 @@ TABLE = Table()
 add = TABLE.add
 
 
+# ---- lists of what was pushed here and of the upstream
+
+add("tags-that-were-only-pulled", "src/store/oci_taglist_merge.c",
+    "        if (oci_tag_pushed(s, r, &tag)) {",
+    "        if (tag.len && s && r) {",
+    "t/test_edge_lists.py::test_tags_that_were_pushed")
+
+add("tag-behind-its-page", "src/store/oci_taglist_merge.c",
+    "|| (more && strcmp(name, to) > 0)) {",
+    "|| (more && strcmp(name, to) == 0)) {",
+    "t/test_edge_lists.py::test_tags_that_were_pushed")
+
+add("tag-that-stands-twice", "src/store/oci_taglist_merge.c",
+    "        if (i && strcmp(names.names[i], names.names[i - 1]) == 0) {",
+    "        if (i && strcmp(names.names[i], names.names[i - 1]) < 0) {",
+    "t/test_edge_lists.py::test_tags_that_were_pushed")
+
+
 # ---- where credentials go
 
 AUTH = "src/edge/ngx_http_oci_auth.c"
