@@ -11,6 +11,7 @@
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_signed.h"
 #include "ngx_http_oci_task.h"
+#include "ngx_http_oci_zstd.h"
 
 #include "ngx_http_oci_cache.h"
 
@@ -492,6 +493,10 @@ ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     content->immutable = 1;
 
     ctx->media_type = content->type;
+
+    if (ngx_http_oci_zstd_content(r, ctx, content) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     /*
      * Ollama's puller looks for a Location on the 200.  It is the path of

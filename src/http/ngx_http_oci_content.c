@@ -12,10 +12,17 @@
 
 #define NGX_HTTP_OCI_MIN_READ_AHEAD  (128 * 1024)
 
+#define NGX_HTTP_OCI_ETAG_ZSTD       "-zstd"
+#define NGX_HTTP_OCI_ETAG_MAX                                                 \
+    (OCI_DIGEST_MAX + sizeof("\"" NGX_HTTP_OCI_ETAG_ZSTD "\""))
+
 
 static ngx_int_t ngx_http_oci_content_headers(ngx_http_request_t *r,
     ngx_http_oci_content_t *content, ngx_str_t *etag);
-static size_t ngx_http_oci_content_etag(const oci_digest_t *d, u_char *p);
+static ngx_int_t ngx_http_oci_content_known(ngx_http_request_t *r,
+    const oci_digest_t *d);
+static size_t ngx_http_oci_content_etag(const oci_digest_t *d,
+    ngx_uint_t zstd, u_char *p);
 static ngx_int_t ngx_http_oci_content_at_once(ngx_http_request_t *r,
     ngx_chain_t *body);
 static ngx_uint_t ngx_http_oci_content_matches(ngx_str_t *list,
@@ -36,6 +43,7 @@ static ngx_str_t  ngx_http_oci_immutable =
     ngx_string("max-age=31536000, immutable");
 static ngx_str_t  ngx_http_oci_revalidate = ngx_string("no-cache");
 static ngx_str_t  ngx_http_oci_bytes = ngx_string("bytes");
+static ngx_str_t  ngx_http_oci_coding = ngx_string("zstd");
 
 
 ngx_int_t
@@ -79,31 +87,56 @@ ngx_http_oci_content_parts(ngx_http_request_t *r)
 ngx_uint_t
 ngx_http_oci_content_unmodified(ngx_http_request_t *r, const oci_digest_t *d)
 {
-    u_char     buf[OCI_DIGEST_MAX + 2];
-    ngx_str_t  etag;
+    return ngx_http_oci_content_known(r, d) != NGX_DECLINED;
+}
+
+
+/* what the client has: 0 the content, 1 its companion, or NGX_DECLINED */
+
+static ngx_int_t
+ngx_http_oci_content_known(ngx_http_request_t *r, const oci_digest_t *d)
+{
+    u_char      buf[NGX_HTTP_OCI_ETAG_MAX];
+    ngx_str_t   etag, *value;
+    ngx_uint_t  zstd;
 
     if (r->headers_in.if_none_match == NULL) {
-        return 0;
+        return NGX_DECLINED;
     }
 
-    etag.data = buf;
-    etag.len = ngx_http_oci_content_etag(d, buf);
+    value = &r->headers_in.if_none_match->value;
 
-    return ngx_http_oci_content_matches(&r->headers_in.if_none_match->value,
-                                        &etag);
+    for (zstd = 0; zstd < 2; zstd++) {
+        etag.data = buf;
+        etag.len = ngx_http_oci_content_etag(d, zstd, buf);
+
+        if (ngx_http_oci_content_matches(value, &etag)) {
+            return zstd;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 
 static size_t
-ngx_http_oci_content_etag(const oci_digest_t *d, u_char *p)
+ngx_http_oci_content_etag(const oci_digest_t *d, ngx_uint_t zstd, u_char *p)
 {
-    size_t  len;
+    u_char  *start;
+
+    start = p;
 
     *p++ = '"';
-    len = oci_digest_text(d, p);
-    p[len] = '"';
+    p += oci_digest_text(d, p);
 
-    return len + 2;
+    if (zstd) {
+        p = ngx_cpymem(p, NGX_HTTP_OCI_ETAG_ZSTD,
+                       sizeof(NGX_HTTP_OCI_ETAG_ZSTD) - 1);
+    }
+
+    *p++ = '"';
+
+    return p - start;
 }
 
 
@@ -113,19 +146,23 @@ ngx_http_oci_content_send(ngx_http_request_t *r,
 {
     int               rc;
     unsigned          n, max;
+    ngx_int_t         known;
     ngx_str_t         etag;
     ngx_file_t       *file;
     oci_range_t      *ranges, whole;
     ngx_table_elt_t  *h;
 
+    known = ngx_http_oci_content_known(r, content->digest);
+
+    if (known != NGX_DECLINED) {
+        content->zstd = known;
+    }
+
     if (ngx_http_oci_content_headers(r, content, &etag) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (r->headers_in.if_none_match
-        && ngx_http_oci_content_matches(&r->headers_in.if_none_match->value,
-                                        &etag))
-    {
+    if (known != NGX_DECLINED) {
         if (ngx_http_oci_prepare(r, NGX_HTTP_NOT_MODIFIED, -1, NULL)
             != NGX_OK)
         {
@@ -198,18 +235,23 @@ ngx_http_oci_content_headers(ngx_http_request_t *r,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
 
-    etag->data = ngx_pnalloc(r->pool, OCI_DIGEST_MAX - OCI_HEX_MAX + 2
+    etag->data = ngx_pnalloc(r->pool, NGX_HTTP_OCI_ETAG_MAX - OCI_HEX_MAX
                                       + content->digest->hex_len);
     if (etag->data == NULL) {
         return NGX_ERROR;
     }
 
-    etag->len = ngx_http_oci_content_etag(content->digest, etag->data);
+    etag->len = ngx_http_oci_content_etag(content->digest, content->zstd,
+                                          etag->data);
 
     /* the same text without its quotes */
 
     ctx->digest.data = etag->data + 1;
     ctx->digest.len = etag->len - 2;
+
+    if (content->zstd) {
+        ctx->digest.len -= sizeof(NGX_HTTP_OCI_ETAG_ZSTD) - 1;
+    }
 
     h = ngx_http_oci_header_run(r, 4 + (content->location.len != 0));
     if (h == NULL) {
@@ -224,7 +266,13 @@ ngx_http_oci_content_headers(ngx_http_request_t *r,
     ngx_http_oci_set_header(h, "Docker-Content-Digest", &ctx->digest);
     h++;
 
-    ngx_http_oci_set_header(h, "Accept-Ranges", &ngx_http_oci_bytes);
+    if (content->zstd) {
+        ngx_http_oci_set_header(h, "Content-Encoding", &ngx_http_oci_coding);
+
+    } else {
+        ngx_http_oci_set_header(h, "Accept-Ranges", &ngx_http_oci_bytes);
+    }
+
     h++;
 
     ngx_http_oci_set_header(h, "Cache-Control",

@@ -35,6 +35,8 @@ typedef struct {
     void            *sender;
     unsigned         immutable:1;   /* asked for by digest */
     unsigned         scratch:1;     /* data is the next request's as well */
+    unsigned         zstd:1;        /* the file is its companion: for a whole
+                                       GET only */
 } ngx_http_oci_content_t;
 
 
@@ -44,7 +46,10 @@ ngx_int_t ngx_http_oci_content_own(ngx_http_request_t *r, ngx_fd_t fd);
 /* 1 if the request asks for several ranges, which are sent from a file */
 ngx_uint_t ngx_http_oci_content_parts(ngx_http_request_t *r);
 
-/* 1 if the answer will be 304, so that nobody need open the content */
+/*
+ * 1 if the answer will be 304, so that nobody need open the content: also
+ * for who has it as its companion was
+ */
 ngx_uint_t ngx_http_oci_content_unmodified(ngx_http_request_t *r,
     const oci_digest_t *d);
 

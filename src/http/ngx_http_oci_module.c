@@ -13,6 +13,7 @@
 #include "ngx_http_oci_signed.h"
 #include "ngx_http_oci_task.h"
 #include "ngx_http_oci_wake.h"
+#include "ngx_http_oci_zstd.h"
 
 #include "ngx_http_oci_metrics.h"
 #include "ngx_http_oci_status.h"
@@ -146,6 +147,27 @@ static ngx_command_t  ngx_http_oci_commands[] = {
     { ngx_string("oci_signed_urls"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_oci_signed_conf,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("oci_zstd"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_oci_loc_conf_t, zstd),
+      NULL },
+
+    { ngx_string("oci_zstd_level"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_oci_loc_conf_t, zstd_level),
+      NULL },
+
+    { ngx_string("oci_zstd_min_ratio"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_oci_zstd_conf_ratio,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -440,6 +462,7 @@ ngx_http_oci_create_loc_conf(ngx_conf_t *cf)
     conf->signed_urls = NGX_CONF_UNSET_PTR;
 
     ngx_http_oci_edge_conf_init(&conf->edge_conf);
+    ngx_http_oci_zstd_conf_init(conf);
 
     return conf;
 }
@@ -482,7 +505,9 @@ ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_sec_value(conf->upload_timeout, prev->upload_timeout,
                              24 * 60 * 60);
 
-    if (ngx_http_oci_edge_conf_merge(cf, prev, conf) != NGX_CONF_OK) {
+    if (ngx_http_oci_edge_conf_merge(cf, prev, conf) != NGX_CONF_OK
+        || ngx_http_oci_zstd_conf_merge(cf, prev, conf) != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

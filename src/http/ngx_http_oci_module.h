@@ -108,6 +108,9 @@ typedef struct {
     time_t                      valid;      /* s, of what is cached */
     time_t                      valid_missing;
     ngx_http_oci_signed_conf_t *signed_urls;    /* NULL: none */
+    ngx_flag_t                  zstd;
+    ngx_int_t                   zstd_level;
+    ngx_int_t                   zstd_min_ratio;     /* thousandths */
 
     ngx_http_oci_edge_conf_t   *edge;       /* NULL: no upstream */
     ngx_http_oci_edge_conf_t    edge_conf;  /* what the directives say */

@@ -17,6 +17,7 @@
 #include "oci_generation.h"
 #include "oci_list.h"
 #include "oci_path.h"
+#include "oci_zstd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -322,10 +323,13 @@ oci_blob_delete(const oci_store_t *s, const oci_repo_t *r,
 
     oci_path_blob(path, s, d);
 
-    if (stat(path, &st) == 0 && st.st_nlink == 1
-        && oci_blob_unlink(s, path) == OCI_ERROR)
-    {
-        return OCI_ERROR;
+    if (stat(path, &st) == 0 && st.st_nlink == 1) {
+
+        if (oci_blob_unlink(s, path) == OCI_ERROR) {
+            return OCI_ERROR;
+        }
+
+        (void) oci_zstd_drop(s, d);
     }
 
     return OCI_OK;

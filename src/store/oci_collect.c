@@ -7,6 +7,7 @@
 
 
 #include "oci_collect_repo.h"
+#include "oci_zstd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,6 +55,7 @@ struct oci_collect_s {
     DIR                    *dir;
     unsigned                alg;
     unsigned                folder;
+    oci_digest_t            opened;     /* two digits: which dir is */
 
     oci_collect_memo_t      memo[OCI_COLLECT_MEMOS];
 };
@@ -429,6 +431,10 @@ oci_collect_blobs(oci_collect_t *c, int64_t deadline)
 
         (void) closedir(c->dir);
         c->dir = NULL;
+
+        if (oci_zstd_sweep(c->store, &c->opened) == OCI_ERROR) {
+            return OCI_ERROR;
+        }
     }
 
     return OCI_NOT_FOUND;
@@ -452,6 +458,8 @@ oci_collect_blobs_open(oci_collect_t *c)
 
     slash = strrchr(path, '/');
     *slash = '\0';
+
+    c->opened = d;
 
     if (++c->folder == OCI_COLLECT_FOLDERS) {
         c->folder = 0;

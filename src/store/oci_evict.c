@@ -15,6 +15,7 @@
 #include "oci_list.h"
 #include "oci_lock.h"
 #include "oci_path.h"
+#include "oci_zstd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -413,6 +414,7 @@ oci_evict_remove(oci_evict_t *e, const oci_evict_name_t *name)
 
         e->stats.files++;
         e->stats.bytes += (uint64_t) st.st_size;
+        e->stats.bytes += (uint64_t) oci_zstd_drop(e->store, &name->digest);
     }
 
     return OCI_OK;

@@ -37,6 +37,8 @@ static void oci_path_repo_start(oci_path_t *p, char *buf,
     const oci_store_t *s, const oci_repo_t *r);
 static size_t oci_path_repo_digest(char *buf, const oci_store_t *s,
     const oci_repo_t *r, const char *folder, const oci_digest_t *d);
+static size_t oci_path_content(char *buf, const oci_store_t *s,
+    const char *folder, const oci_digest_t *d);
 
 static int oci_dir_try(const oci_store_t *s, const char *path);
 static int oci_dir_old(const char *path);
@@ -45,10 +47,25 @@ static int oci_dir_old(const char *path);
 size_t
 oci_path_blob(char *buf, const oci_store_t *s, const oci_digest_t *d)
 {
+    return oci_path_content(buf, s, "/blobs/", d);
+}
+
+
+size_t
+oci_path_zstd(char *buf, const oci_store_t *s, const oci_digest_t *d)
+{
+    return oci_path_content(buf, s, "/zstd/", d);
+}
+
+
+static size_t
+oci_path_content(char *buf, const oci_store_t *s, const char *folder,
+    const oci_digest_t *d)
+{
     oci_path_t  p;
 
     oci_path_root(&p, buf, s);
-    oci_path_text(&p, "/blobs/");
+    oci_path_text(&p, folder);
     oci_path_text(&p, oci_alg_name(d->alg));
     oci_path_text(&p, "/");
     oci_path_data(&p, d->hex, 2);

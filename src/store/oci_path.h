@@ -23,6 +23,7 @@
  */
 
 size_t oci_path_blob(char *buf, const oci_store_t *s, const oci_digest_t *d);
+size_t oci_path_zstd(char *buf, const oci_store_t *s, const oci_digest_t *d);
 size_t oci_path_repo(char *buf, const oci_store_t *s, const oci_repo_t *r);
 size_t oci_path_repo_lock(char *buf, const oci_store_t *s,
     const oci_repo_t *r);

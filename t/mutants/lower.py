@@ -721,3 +721,22 @@ add("signed-parts-shift", "src/core/oci_signed.c",
     "        rc = HMAC_Update(ctx, size, sizeof(size));",
     "        rc = 1;",
     "test_signed:test_everything_is_signed")
+
+
+# ---- companions
+
+add("zstd-stays-after-its-blob", "src/store/oci_blob.c",
+    "        (void) oci_zstd_drop(s, d);",
+    "        (void) oci_zstd_drop;",
+    "t/test_zstd.py::test_goes_with_its_blob")
+
+add("zstd-removed-meanwhile", "src/store/oci_zstd.c",
+    "        (void) oci_zstd_drop(z->store, &z->digest);\n"
+    "        return OCI_NOT_FOUND;",
+    "        return OCI_NOT_FOUND;",
+    "test_zstd:test_removed_meanwhile")
+
+add("zstd-however-little-it-saves", "src/store/oci_zstd.c",
+    "        if (z->written > z->most) {",
+    "        if (z->written > 2 * z->size) {",
+    "test_zstd:test_not_worth", "t/test_zstd.py::test_not_worth_it")

@@ -656,3 +656,23 @@ add("signed-heads", SIGNED,
     "    if (conf == NULL || ctx->signed_url || r->method == NGX_HTTP_HEAD",
     "    if (conf == NULL || ctx->signed_url",
     "t/test_signed_urls.py::test_what_is_not_redirected")
+
+
+# ---- zstd on the wire
+
+ZSTD = "src/http/ngx_http_oci_zstd.c"
+
+add("zstd-of-a-range", ZSTD,
+    "    if (r->method != NGX_HTTP_GET || r->headers_in.range",
+    "    if (r->method != NGX_HTTP_GET",
+    "t/test_zstd.py::test_ranges_and_heads")
+
+add("zstd-for-everybody", ZSTD,
+    "        || !ngx_http_oci_zstd_accepted(r))",
+    "        || 0 * ngx_http_oci_zstd_accepted(r))",
+    "t/test_zstd.py::test_who_does_not_name_it")
+
+add("zstd-with-the-tag-of-the-blob", "src/http/ngx_http_oci_content.c",
+    "    if (zstd) {\n        p = ngx_cpymem(",
+    "    if (zstd > 1) {\n        p = ngx_cpymem(",
+    "t/test_zstd.py::test_companion")
