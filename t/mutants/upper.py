@@ -128,9 +128,11 @@ add("descriptor-of-a-manifest", "src/http/ngx_http_oci_manifest.c",
     "t/test_manifest.py::test_3_9_megabytes", slow=True)
 
 add("if-none-match", "src/http/ngx_http_oci_content.c",
-    "    if (r->headers_in.if_none_match\n        && ",
-    "    if (r->headers_in.if_none_match\n        && r->header_only\n"
-    "        && ",
+    "    if (r->headers_in.if_none_match == NULL) {\n"
+    "        return NGX_DECLINED;",
+    "    if (r->headers_in.if_none_match != NULL) {\n"
+    "        return NGX_DECLINED;\n    }\n\n    if (1) {\n"
+    "        return NGX_DECLINED;",
     "t/test_blob_read.py::test_if_none_match",
     "t/test_manifest.py::test_if_none_match")
 
@@ -669,7 +671,7 @@ add("zstd-of-a-range", ZSTD,
 
 add("zstd-for-everybody", ZSTD,
     "        || !ngx_http_oci_zstd_accepted(r))",
-    "        || 0 * ngx_http_oci_zstd_accepted(r))",
+    "        || ngx_http_oci_zstd_accepted(r) > 1)",
     "t/test_zstd.py::test_who_does_not_name_it")
 
 add("zstd-with-the-tag-of-the-blob", "src/http/ngx_http_oci_content.c",
