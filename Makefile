@@ -135,6 +135,7 @@ pytest: build
 	@$(CLEAN_ENV) $(PYTHON) -m pytest t $(T)
 
 conformance interop soak mutants: build
+	@.ci/install.sh $(if $(filter interop,$@),interop,pytest tools)
 	@$(CLEAN_ENV) t/$@/run
 
 bench: build
