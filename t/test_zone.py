@@ -701,7 +701,9 @@ def test_another_machine_long(factory):
 def test_missing_for_a_while(factory):
     """What was not there is asked for again after oci_valid_missing."""
     n = factory(workers=2, location="oci_valid 1h; oci_valid_missing 1s; "
-                "oci_sparse on; " + STATUS, server=METRICS)
+                "oci_sparse on; " + STATUS, server=METRICS,
+                listen="reuseport")
+    each(n)     # one that starts may say that all is to be looked at anew
     c = n.client()
     one = image("one")
     ok(c.put_manifest("a/b", "v1", one), 201)
