@@ -8,7 +8,7 @@ import pytest
 
 from edge import by_workers, cache, edge, fresh
 from gate import wait_for
-from oci import IMAGE, INDEX, absent, digest, dumps, error, ok
+from oci import IMAGE, INDEX, absent, digest, dumps, error, header, ok
 from upstream import DOCKER
 
 SHORT = "oci_valid 1s; oci_valid_missing 1s;"
@@ -315,6 +315,27 @@ def test_failures_are_not_remembered(factory, upstreams, fields):
     up.mend(rule)
     wait_for("the right answer", lambda:
              c.manifest("a", "v1").status_code == 200, 20, 0.1)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after(factory, upstreams, status):
+    """The upstream knows best when it is worth asking again."""
+    up = upstreams()
+    d = up.image("a", "v1")
+    n = edge(factory, up, LONG + "oci_use_stale off;")
+    up.fault("/v2/a/", status=status, headers=[("Retry-After", "77")])
+    code = {429: "TOOMANYREQUESTS", 503: "UNAVAILABLE"}[status]
+    for path in ("manifests/v1", "manifests/" + d, "tags/list",
+                 "referrers/" + d, "blobs/" + up.layers("a", d)[1]):
+        for method in ("GET", "HEAD"):
+            r = fresh(n, method, "/v2/a/" + path)
+            assert r.status_code == status, (method, path)
+            assert header(r, "Retry-After") == "77", (method, path)
+        error(fresh(n, "GET", "/v2/a/" + path), status, code)
+        # a mirror's client goes on at a 503, and gives up at a 429
+        r = fresh(n, "GET", "/v2/a/" + path + "?ns=docker.io")
+        error(r, 503, code)
+        assert header(r, "Retry-After") == "77", path
 
 
 # ---- upstreams that lie

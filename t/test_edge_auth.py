@@ -282,6 +282,66 @@ def test_refusals_are_passed_on(factory, upstreams, status):
                  == 200, 10, 0.1)
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_cold_blob_and_a_right_that_ended(factory, upstreams, auth, method):
+    """What is remembered of a client is not what the upstream says now: it
+    is told to log in, and how."""
+    w = Private(upstreams, auth)
+    blob = "/v2/a/blobs/" + w.up.blob("a", os.urandom(300000))
+    w.n = edge(factory, w.up, LONG + CLIENT)
+    alice = w.login("alice")
+    ok(w.get(w.paths[0], headers=alice), 200)
+    if auth == "bearer":
+        w.up.tokens.clear()
+    else:
+        w.up.users["alice"] = "changed"
+    for _ in range(2):
+        r = w.get(blob, method, alice)
+        assert r.status_code == 401
+        assert header(r, "WWW-Authenticate").lower().startswith(auth)
+        if method == "GET":
+            error(r, 401, "UNAUTHORIZED")
+    # and that is known from now on
+    assert w.get(w.paths[2], headers=alice).status_code == 401
+
+
+@pytest.mark.parametrize("status,expect,code", [
+    (401, 403, "DENIED"), (403, 403, "DENIED"), (404, 404, "BLOB_UNKNOWN"),
+    (429, 429, "TOOMANYREQUESTS")])
+def test_cold_blob_and_a_client_that_is_refused(factory, upstreams, status,
+                                                expect, code):
+    """Yes to the question, and no to what was asked for."""
+    w = Private(upstreams)
+    b = w.up.blob("a", os.urandom(300000))
+    w.n = edge(factory, w.up, LONG + CLIENT)
+    alice = w.login("alice")
+    ok(w.get(w.paths[0], headers=alice), 200)
+    w.up.fault("/v2/a/blobs/", method="GET", status=status, headers=[
+        ("Retry-After", "77")])
+    r = w.get("/v2/a/blobs/" + b, headers=alice)
+    error(r, expect, code)
+    assert header(r, "WWW-Authenticate") is None
+
+
+@pytest.mark.parametrize("status,expect,code", [
+    (401, 404, "BLOB_UNKNOWN"), (403, 403, "DENIED"),
+    (404, 404, "BLOB_UNKNOWN"), (429, 429, "TOOMANYREQUESTS")])
+def test_cold_blob_and_an_account_that_is_refused(factory, upstreams, status,
+                                                  expect, code):
+    """As of a manifest: no login of the client's could help."""
+    up = upstreams()
+    b = up.blob("a", os.urandom(300000))
+    up.image("a", "v1")
+    n = edge(factory, up, LONG)
+    up.fault("/v2/a/", status=status, headers=[("Retry-After", "77")])
+    r = fresh(n, "GET", "/v2/a/blobs/" + b)
+    error(r, expect, code)
+    assert header(r, "WWW-Authenticate") is None
+    assert fresh(n, "HEAD", "/v2/a/blobs/" + b).status_code == expect
+    assert fresh(n, "GET", "/v2/a/manifests/v1").status_code == expect
+
+
 def test_a_refusal_ends_a_right(factory, upstreams):
     """What gave it for all of a repository takes it away, at once."""
     w = Private(upstreams)

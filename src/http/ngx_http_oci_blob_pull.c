@@ -11,9 +11,9 @@
 #include "ngx_http_oci_content.h"
 #include "ngx_http_oci_inquiry.h"
 #include "ngx_http_oci_pull.h"
-#include "ngx_http_oci_right.h"
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_task.h"
+#include "ngx_http_oci_upstream.h"
 
 #include "oci_blob.h"
 #include "oci_manifest_find.h"
@@ -23,14 +23,15 @@
 
 
 typedef struct {
-    ngx_http_oci_pull_t      pull;
-    const oci_store_t       *store;
-    const oci_repo_t        *repo;
-    const oci_digest_t      *digest;
-    int64_t                  size;
-    uint64_t                 generation;
-    ngx_str_t                path;
-    ngx_http_oci_inquiry_t  *inquiry;       /* of a HEAD */
+    ngx_http_oci_pull_t       pull;
+    ngx_http_oci_upstream_t  *u;
+    const oci_store_t        *store;
+    const oci_repo_t         *repo;
+    const oci_digest_t       *digest;
+    int64_t                   size;
+    uint64_t                  generation;
+    ngx_str_t                 path;
+    ngx_http_oci_inquiry_t   *inquiry;      /* of a HEAD */
 } ngx_http_oci_blob_pull_t;
 
 
@@ -44,8 +45,6 @@ static void ngx_http_oci_blob_pull_headed(void *data, ngx_uint_t status,
 static void ngx_http_oci_blob_pull_cleanup(void *data);
 static ngx_int_t ngx_http_oci_blob_pull_size(ngx_http_request_t *r,
     off_t size);
-static ngx_uint_t ngx_http_oci_blob_pull_right(ngx_http_request_t *r,
-    ngx_http_oci_pull_t *pull);
 static ngx_int_t ngx_http_oci_blob_pull_answer(ngx_http_request_t *r,
     ngx_http_oci_pull_t *pull, ngx_int_t rc);
 static ngx_int_t ngx_http_oci_blob_pull_stored(ngx_http_request_t *r);
@@ -53,13 +52,15 @@ static void ngx_http_oci_blob_pull_missing(ngx_http_request_t *r,
     ngx_http_oci_pull_t *pull);
 static ngx_int_t ngx_http_oci_blob_pull_refused(ngx_http_request_t *r,
     ngx_http_oci_pull_t *pull);
+static ngx_int_t ngx_http_oci_blob_pull_denied(ngx_http_request_t *r,
+    ngx_http_oci_blob_pull_t *bp, ngx_http_oci_answer_t *answer);
 
 
 ngx_int_t
 ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     uint64_t generation)
 {
-    ngx_str_t                  name;
+    ngx_int_t                  rc;
     ngx_http_oci_loc_conf_t   *olcf;
     ngx_http_oci_fill_ask_t   *ask;
     ngx_http_oci_blob_pull_t  *bp;
@@ -71,24 +72,21 @@ ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ask = &bp->pull.ask;
+    rc = ngx_http_oci_upstream_create(r, ctx, &bp->u);
 
-    name.len = ctx->repo.name.len;
-    name.data = ctx->repo.name.data;
-
-    switch (ngx_http_oci_target_eval(r, olcf->edge, &name, &ask->target)) {
-
-    case NGX_OK:
-        break;
-
-    case NGX_DECLINED:
+    if (rc == NGX_DECLINED) {
         return ngx_http_oci_send_error(r, OCI_ERR_BLOB_UNKNOWN, 0, NULL,
                                        &ctx->route.reference);
-
-    default:
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ask = &bp->pull.ask;
+
+    ask->target = bp->u->target;
+    ask->authorization = bp->u->right.authorization;
     ask->conf = olcf->edge;
     ask->store = &olcf->store->store;
     ask->zone = &olcf->store->cache;
@@ -97,12 +95,6 @@ ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ask->repo = &ctx->repo;
     ask->digest = &ctx->route.digest;
     ask->size = -1;
-
-    if (olcf->edge->auth == NGX_HTTP_OCI_AUTH_CLIENT
-        && r->headers_in.authorization)
-    {
-        ask->authorization = r->headers_in.authorization->value;
-    }
 
     bp->pull.answer = ngx_http_oci_blob_pull_answer;
 
@@ -146,7 +138,10 @@ ngx_http_oci_blob_pull_done(ngx_http_request_t *r, void *data, int rc)
 
     if (rc == OCI_OK) {
         bp->pull.ask.size = bp->size;
-        bp->pull.ask.known = ngx_http_oci_blob_pull_right(r, &bp->pull);
+
+        /* of a client that is to be asked for, it alone says nothing */
+
+        bp->pull.ask.known = ngx_http_oci_upstream_allowed(bp->u, NULL);
     }
 
     if (r->method == NGX_HTTP_HEAD) {
@@ -281,30 +276,6 @@ ngx_http_oci_blob_pull_size(ngx_http_request_t *r, off_t size)
 }
 
 
-/* of a client that is to be asked for, the manifest alone says nothing */
-
-static ngx_uint_t
-ngx_http_oci_blob_pull_right(ngx_http_request_t *r, ngx_http_oci_pull_t *pull)
-{
-    ngx_http_oci_right_t      right;
-    ngx_http_oci_loc_conf_t  *olcf;
-
-    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
-
-    if (olcf->edge->auth != NGX_HTTP_OCI_AUTH_CLIENT) {
-        return 1;
-    }
-
-    right.zone = pull->ask.zone;
-    right.repo = pull->ask.repo;
-    right.target = pull->ask.target;
-    right.authorization = pull->ask.authorization;
-    right.valid = (ngx_msec_t) olcf->valid * 1000;
-
-    return ngx_http_oci_right_known(&right, NULL);
-}
-
-
 static ngx_int_t
 ngx_http_oci_blob_pull_answer(ngx_http_request_t *r,
     ngx_http_oci_pull_t *pull, ngx_int_t rc)
@@ -410,59 +381,82 @@ ngx_http_oci_blob_pull_missing(ngx_http_request_t *r,
 }
 
 
+/* an answer of the upstream, as of any other; or none, or one of no use */
+
 static ngx_int_t
 ngx_http_oci_blob_pull_refused(ngx_http_request_t *r,
     ngx_http_oci_pull_t *pull)
 {
-    ngx_str_t            value;
-    oci_error_t          code;
-    ngx_http_oci_ctx_t  *ctx;
+    oci_error_t                e;
+    ngx_http_oci_answer_t      answer;
+    ngx_http_oci_blob_pull_t  *bp;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    bp = (ngx_http_oci_blob_pull_t *) pull;
 
-    if (pull->retry_after > 0) {
+    ngx_memzero(&answer, sizeof(ngx_http_oci_answer_t));
 
-        value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
-        if (value.data == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        value.len = ngx_sprintf(value.data, "%i", pull->retry_after)
-                    - value.data;
-
-        if (ngx_http_oci_add_header(r, "Retry-After", &value) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
+    answer.outcome = NGX_HTTP_OCI_ASK_REFUSED;
+    answer.status = pull->status;
+    answer.retry_after = pull->retry_after;
 
     switch (pull->status) {
 
-    case 401:
-    case 403:
+    case NGX_HTTP_UNAUTHORIZED:
+    case NGX_HTTP_FORBIDDEN:
+        return ngx_http_oci_blob_pull_denied(r, bp, &answer);
 
-        /* the edge's own account, or this client, may not read it */
-
-        return ngx_http_oci_send_error(r, OCI_ERR_DENIED, 0, NULL,
-                                       &ctx->route.reference);
-
-    case 404:
+    case NGX_HTTP_NOT_FOUND:
         ngx_http_oci_blob_pull_missing(r, pull);
 
-        code = OCI_ERR_BLOB_UNKNOWN;
-        break;
+        /* fall through */
 
-    case 429:
-        code = OCI_ERR_TOOMANYREQUESTS;
-        break;
+    case NGX_HTTP_TOO_MANY_REQUESTS:
+        return ngx_http_oci_upstream_error(bp->u, &answer,
+                                           OCI_ERR_BLOB_UNKNOWN);
 
-    case 500:
-        code = OCI_ERR_UNKNOWN;
+    case NGX_HTTP_INTERNAL_SERVER_ERROR:
+        e = OCI_ERR_UNKNOWN;
         break;
 
     default:
-        code = OCI_ERR_UNAVAILABLE;
+        e = OCI_ERR_UNAVAILABLE;
     }
 
-    return ngx_http_oci_send_error(r, code, pull->status, NULL,
-                                   &ctx->route.reference);
+    if (ngx_http_oci_upstream_retry(r, pull->retry_after) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_oci_send_error(r, e, pull->status, NULL,
+                                   &bp->u->ctx->route.reference);
+}
+
+
+/*
+ * A 401 says that what was remembered of this client holds no longer: the
+ * upstream is asked again, and its answer tells the client how to log in.
+ */
+
+static ngx_int_t
+ngx_http_oci_blob_pull_denied(ngx_http_request_t *r,
+    ngx_http_oci_blob_pull_t *bp, ngx_http_oci_answer_t *answer)
+{
+    ngx_http_oci_ctx_t  *ctx;
+
+    ctx = bp->u->ctx;
+
+    ngx_http_oci_upstream_learn(bp->u, answer, NULL);
+
+    if (bp->u->client && answer->status == NGX_HTTP_UNAUTHORIZED) {
+
+        if (!ctx->asked) {
+            ctx->asked = 1;
+            return ngx_http_oci_blob_right(r, ctx);
+        }
+
+        /* yes to the question, and no again: a login would not help */
+
+        answer->status = NGX_HTTP_FORBIDDEN;
+    }
+
+    return ngx_http_oci_upstream_error(bp->u, answer, OCI_ERR_BLOB_UNKNOWN);
 }

@@ -181,6 +181,7 @@ typedef struct {
     unsigned                paged:1;        /* page was passed on */
     unsigned                mountable:1;    /* what the probe found */
     unsigned                signed_url:1;   /* its URL is its right */
+    unsigned                asked:1;        /* for a right, once more */
 } ngx_http_oci_ctx_t;
 
 

@@ -232,6 +232,18 @@ ngx_http_oci_upstream_error(ngx_http_oci_upstream_t *u,
 
     r = u->request;
 
+    if (answer->outcome == NGX_HTTP_OCI_ASK_FAILED
+        && answer->error == NGX_HTTP_OCI_FETCH_OK
+        && answer->status == NGX_HTTP_SERVICE_UNAVAILABLE)
+    {
+        if (ngx_http_oci_upstream_retry(r, answer->retry_after) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        return ngx_http_oci_send_error(r, OCI_ERR_UNAVAILABLE, answer->status,
+                                       "the upstream is not available", NULL);
+    }
+
     if (answer->outcome == NGX_HTTP_OCI_ASK_FAILED) {
         return ngx_http_oci_send_error(r, OCI_ERR_UNAVAILABLE,
                    answer->error == NGX_HTTP_OCI_FETCH_TIMEOUT
@@ -299,6 +311,26 @@ ngx_http_oci_upstream_error(ngx_http_oci_upstream_t *u,
 }
 
 
+ngx_int_t
+ngx_http_oci_upstream_retry(ngx_http_request_t *r, int64_t seconds)
+{
+    ngx_str_t  value;
+
+    if (seconds <= 0) {
+        return NGX_OK;
+    }
+
+    value.data = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.len = ngx_sprintf(value.data, "%L", seconds) - value.data;
+
+    return ngx_http_oci_add_header(r, "Retry-After", &value);
+}
+
+
 /* containerd asks a mirror that answers 503 again, but not one that says 429 */
 
 static ngx_int_t
@@ -311,6 +343,10 @@ ngx_http_oci_upstream_wait(ngx_http_oci_upstream_t *u,
     ngx_http_request_t  *r;
 
     r = u->request;
+
+    if (ngx_http_oci_upstream_retry(r, answer->retry_after) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     args.data = r->args.data;
     args.len = r->args.len;

@@ -72,5 +72,8 @@ ngx_uint_t ngx_http_oci_upstream_stale(ngx_http_oci_upstream_t *u,
 ngx_int_t ngx_http_oci_upstream_error(ngx_http_oci_upstream_t *u,
     const ngx_http_oci_answer_t *answer, oci_error_t e);
 
+/* Retry-After, as the upstream has it; not if seconds is not above 0 */
+ngx_int_t ngx_http_oci_upstream_retry(ngx_http_request_t *r, int64_t seconds);
+
 
 #endif /* _NGX_HTTP_OCI_UPSTREAM_H_INCLUDED_ */

@@ -229,6 +229,17 @@ add("welcome-for-everybody", "src/http/ngx_http_oci_base.c",
     CLIENTS + "test_challenge")
 
 
+add("refusal-that-is-final", "src/http/ngx_http_oci_blob_pull.c",
+    "        if (!ctx->asked) {",
+    "        if (ctx->asked) {",
+    CLIENTS + "test_cold_blob_and_a_right_that_ended")
+
+add("blob-refused-and-nothing-learnt", "src/http/ngx_http_oci_blob_pull.c",
+    "    ngx_http_oci_upstream_learn(bp->u, answer, NULL);\n",
+    "",
+    CLIENTS + "test_cold_blob_and_a_right_that_ended")
+
+
 # ---- manifests and tags
 
 add("digest-of-a-manifest", "src/edge/ngx_http_oci_ask.c",
@@ -274,6 +285,21 @@ add("tag-that-went", "src/http/ngx_http_oci_manifest_edge.c",
     "e->get->tag);",
     "    return OCI_OK;",
     "t/test_edge.py::test_tag_that_goes")
+
+
+RETRY = "t/test_edge.py::test_retry_after"
+
+add("retry-after-of-a-limit", "src/http/ngx_http_oci_upstream.c",
+    "    if (ngx_http_oci_upstream_retry(r, answer->retry_after) != NGX_OK) {"
+    "\n        return NGX_HTTP_INTERNAL_SERVER_ERROR;\n    }\n\n"
+    "    args.data",
+    "    args.data",
+    RETRY + "[429]")
+
+add("retry-after-of-an-outage", "src/http/ngx_http_oci_upstream.c",
+    "        && answer->status == NGX_HTTP_SERVICE_UNAVAILABLE)\n",
+    "        && answer->status == 0)\n",
+    RETRY + "[503]")
 
 
 # ---- an upstream that is down
