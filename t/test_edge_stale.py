@@ -226,3 +226,108 @@ def test_one_of_a_group_is_down(factory, upstreams):
         assert r.content == blob
     r = fresh(n, "GET", "/v2/a/manifests/v1")
     assert r.status_code == 200 and cache(r) != "STALE"
+
+
+# ---- cold blobs: there is nothing stale of them, but also no use in waiting
+
+REQUESTS = "oci_upstream_requests_total"
+OPENED = "oci_upstream_circuit_opened_total"
+CLOSED = "oci_upstream_circuit_closed_total"
+
+
+def gone(n, up, down, method="GET", most=8):
+    """Cold blobs of an upstream until its circuit opens; all of them fail."""
+    for i in range(most):
+        if metric(n, OPENED):
+            assert i, "it was open before"
+            return
+        r = fresh(n, method, "/v2/a/blobs/" + up.blob("a", os.urandom(99)))
+        assert r.status_code in down, r.text
+    raise AssertionError("the circuit does not open")
+
+
+@pytest.mark.parametrize("how", ["stop", "status", "hang"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_cold_blobs(factory, upstreams, how, method):
+    """Fills and questions tell the circuit, and ask it: while it is open
+    cold blobs fail at once; it closes by what a fill brings."""
+    up = upstreams()
+    n = edge(factory, up, "oci_pass_timeout 1s;", server=METRICS)
+    blob = os.urandom(200000)
+    path = "/v2/a/blobs/" + up.blob("a", blob)
+    if how == "stop":
+        up.stop()
+    else:
+        up.fault("/v2/", **{how: 503 if how == "status" else True})
+    gone(n, up, (502, 503, 504), method)
+    before = metric(n, REQUESTS)
+    start = time.monotonic()
+    for _ in range(5):
+        for m in ("GET", "HEAD"):
+            r = fresh(n, m, path)
+            assert r.status_code in (502, 503, 504)
+        assert fresh(n, "GET", path).json()["errors"][0][
+            "code"] == "UNAVAILABLE"
+    took = time.monotonic() - start
+    # one may have tried for all
+    assert metric(n, REQUESTS) - before <= 3 * (1 + took // 5)
+    assert metric(n, CLOSED) == 0
+    up.mend()
+    up.start()
+    wait_for("it to be tried", lambda:
+             fresh(n, "GET", path).status_code == 200, 30, 0.1)
+    assert metric(n, CLOSED) == metric(n, OPENED) == 1
+    assert fresh(n, "GET", path).content == blob
+    more = os.urandom(1000)
+    assert fresh(n, "GET", "/v2/a/blobs/" + up.blob("a", more)
+                 ).content == more
+
+
+def test_cold_blobs_without_stale(factory, upstreams):
+    """Without oci_use_stale there is no circuit: each one tries."""
+    up = upstreams()
+    n = edge(factory, up, "oci_use_stale off;", server=METRICS)
+    path = "/v2/a/blobs/" + up.blob("a", b"x")
+    up.stop()
+    for _ in range(6):
+        assert fresh(n, "GET", path).status_code == 502
+    up.start()
+    assert fresh(n, "GET", path).content == b"x"
+
+
+def test_cold_blobs_and_a_limit(factory, upstreams):
+    """An upstream that is asked for manifests too often is alive."""
+    w = World(factory, upstreams(), server=METRICS)
+    blob = os.urandom(1000)
+    path = "/v2/a/blobs/" + w.up.blob("a", blob)
+    w.up.too_many("/manifests/")
+    w.stale()
+    wait_for("the circuit to open", lambda: w.get(w.tag) and metric(
+        w.n, OPENED) == 1, 20, 0.1)
+    assert w.get(path).content == blob
+
+
+def test_parts_of_a_dead_upstream(factory, upstreams):
+    """What is here of a fill is given, the rest fails at once."""
+    up = upstreams()
+    layer = os.urandom(3 << 20)
+    up.image("a", "v1", layers=[layer])
+    n = edge(factory, up, "oci_fill_background off; oci_fill_chunk 1m;"
+             "oci_fill_connections 1;", server=METRICS)
+    path = "/v2/a/blobs/" + digest(layer)
+    ok(fresh(n, "GET", "/v2/a/manifests/v1"), 200)
+
+    def part(first):
+        return fresh(n, "GET", path, headers={
+            "Range": "bytes=%d-%d" % (first, first + 99)})
+    assert part(0).content == layer[:100]
+    up.stop()
+    gone(n, up, (502, 504))
+    before = metric(n, REQUESTS)
+    for _ in range(3):
+        assert part(0).content == layer[:100]
+    assert part(2 << 20).status_code == 502
+    assert metric(n, REQUESTS) - before <= 3
+    up.start()
+    wait_for("the rest", lambda: part(2 << 20).status_code == 206, 30, 0.1)
+    assert part(2 << 20).content == layer[2 << 20:(2 << 20) + 100]

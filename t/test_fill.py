@@ -1,14 +1,16 @@
 """Fills: a blob that is not here, from upstream, to all who want it."""
 
 import concurrent.futures
+import json
 import os
+import re
 import threading
 import time
 
 import pytest
 import requests
 
-from edge import cache, edge, fresh
+from edge import METRICS, cache, edge, fresh, metric
 from nginx import SLOWDOWN, wait_for
 from oci import CONFIG, IMAGE, digest, dumps, error
 
@@ -617,3 +619,74 @@ def test_wrong_length(pair):
     status, data, whole = broken(n, "a", d)
     assert not (status == 200 and whole)
     assert not cached(n, "a", d)
+
+
+BYTES = """log_format bytes '$request_uri $oci_upstream_bytes';
+    access_log @PREFIX@/logs/bytes.log bytes;
+"""
+STATUS = METRICS + "location = /status { oci_status; }"
+
+
+def source(n):
+    """Bytes that were sent, by where they came from."""
+    text = fresh(n, "GET", "/metrics").text
+    return {m[1]: int(m[2]) for m in re.finditer(
+        r'^oci_sent_bytes_total\{.*source="(\w+)"\} (\d+)$', text, re.M)}
+
+
+def counted(n, d):
+    """$oci_upstream_bytes of the requests for a blob, as they ended."""
+    with open(n.prefix + "/logs/bytes.log", encoding="ascii") as f:
+        return [int(x.split()[1]) for x in f if d in x]
+
+
+def test_counts(pair):
+    """A fill's bytes are those of the request that began it, and each is
+    counted once; while it is written it can be seen."""
+    up, n = pair(workers=1, http=BYTES, server=STATUS)
+    size = 6 * MIB
+    d = up.sparse("a", size)
+    up.limit(2 * MIB)
+    assert metric(n, "oci_fills_writing") == 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        one = pool.submit(get, n, "a", d)
+        wait_for("some of it", lambda: up.sent(d) > MIB, WAIT)
+        assert metric(n, "oci_fills_writing") == 1
+        stores = fresh(n, "GET", "/status").json()["stores"]
+        assert stores[0]["fills_writing"] == 1, json.dumps(stores)
+        two = pool.submit(get, n, "a", d)
+        assert digest(one.result().content) == d
+        assert digest(two.result().content) == d
+    filled(n, "a", d)
+    wait_for("the end", lambda: metric(n, "oci_fills_writing") == 0)
+    assert digest(get(n, "a", d).content) == d
+    wait_for("the log", lambda: len(counted(n, d)) == 3)
+    assert sorted(counted(n, d)) == [0, 0, size]
+    assert metric(n, "oci_upstream_received_bytes_total") == size
+    assert source(n) == {"memory": 0, "file": 3 * size, "upstream": 0}
+
+
+def test_counts_without_a_file(pair):
+    up, n = pair(mount_size="6m", workers=1, http=BYTES, server=STATUS)
+    size = 20 * MIB
+    d = up.sparse("a", size)
+    n.allowed.append(r"passed on without a file")
+    assert digest(get(n, "a", d).content) == d
+    wait_for("the log", lambda: len(counted(n, d)) == 1)
+    # and the first chunk, by which it was seen that there is no room
+    assert size <= counted(n, d)[0] <= size + 2 * MIB
+    assert metric(n, "oci_upstream_received_bytes_total") == counted(n, d)[0]
+    assert source(n) == {"memory": 0, "file": 0, "upstream": size}
+
+
+def test_counts_of_killed_workers(pair):
+    """Who died writes nothing any more."""
+    up, n = pair(server=STATUS)
+    d = up.sparse("a", 20 * MIB)
+    up.limit(MIB)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        one = pool.submit(broken, n, "a", d)
+        wait_for("the fill", lambda: metric(n, "oci_fills_writing") == 1)
+        n.kill_workers()
+        one.result()
+    wait_for("nobody to write", lambda: metric(n, "oci_fills_writing") == 0)

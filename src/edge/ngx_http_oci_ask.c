@@ -500,7 +500,7 @@ ngx_http_oci_ask_fetched(ngx_http_oci_fetch_t *f, ngx_http_oci_fetch_rc_e rc)
 
     stats->counters[NGX_HTTP_OCI_STATS_UPSTREAM_BYTES] += f->bytes;
 
-    failed = ngx_http_oci_fetch_failed(f, rc);
+    failed = ngx_http_oci_circuit_verdict(f, rc);
 
     if (rc != NGX_HTTP_OCI_FETCH_CANCELLED) {
         ngx_http_oci_circuit_report(a->q.zone, a->q.target, failed, a->log);

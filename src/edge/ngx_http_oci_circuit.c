@@ -15,11 +15,15 @@ typedef struct {
     uint64_t    next;               /* ngx_current_msec of the next try */
     uint32_t    failures;           /* in a row */
     uint32_t    open;
+    uint32_t    dead;               /* of the failures, the last in a row that
+                                       were no limit */
 } ngx_http_oci_circuit_t;
 
 
 static void ngx_http_oci_circuit_key(ngx_http_oci_zone_key_t *key,
     ngx_http_oci_target_t *target);
+static ngx_uint_t ngx_http_oci_circuit_look(ngx_http_oci_zone_t *z,
+    ngx_http_oci_target_t *target, ngx_uint_t dead);
 
 
 static void
@@ -42,6 +46,22 @@ ngx_uint_t
 ngx_http_oci_circuit_open(ngx_http_oci_zone_t *z,
     ngx_http_oci_target_t *target)
 {
+    return ngx_http_oci_circuit_look(z, target, 0);
+}
+
+
+ngx_uint_t
+ngx_http_oci_circuit_dead(ngx_http_oci_zone_t *z,
+    ngx_http_oci_target_t *target)
+{
+    return ngx_http_oci_circuit_look(z, target, 1);
+}
+
+
+static ngx_uint_t
+ngx_http_oci_circuit_look(ngx_http_oci_zone_t *z,
+    ngx_http_oci_target_t *target, ngx_uint_t dead)
+{
     ngx_uint_t                  open;
     ngx_http_oci_circuit_t      circuit;
     ngx_http_oci_zone_key_t     key;
@@ -60,7 +80,9 @@ ngx_http_oci_circuit_open(ngx_http_oci_zone_t *z,
 
         e->used = 1;
 
-        if (circuit.open) {
+        if (circuit.open
+            && (!dead || circuit.dead >= NGX_HTTP_OCI_CIRCUIT_FAILURES))
+        {
             open = (ngx_current_msec < circuit.next);
 
             if (!open) {
@@ -77,6 +99,20 @@ ngx_http_oci_circuit_open(ngx_http_oci_zone_t *z,
     ngx_http_oci_zone_unlock(z);
 
     return open;
+}
+
+
+ngx_uint_t
+ngx_http_oci_circuit_verdict(ngx_http_oci_fetch_t *f,
+    ngx_http_oci_fetch_rc_e rc)
+{
+    if (!ngx_http_oci_fetch_failed(f, rc)) {
+        return NGX_HTTP_OCI_CIRCUIT_ANSWERED;
+    }
+
+    return (rc == NGX_HTTP_OCI_FETCH_OK
+            && f->response->status == NGX_HTTP_TOO_MANY_REQUESTS)
+           ? NGX_HTTP_OCI_CIRCUIT_LIMITED : NGX_HTTP_OCI_CIRCUIT_FAILED;
 }
 
 
@@ -107,6 +143,8 @@ ngx_http_oci_circuit_report(ngx_http_oci_zone_t *z,
 
     if (failed) {
         circuit.failures++;
+        circuit.dead = (failed == NGX_HTTP_OCI_CIRCUIT_LIMITED)
+                       ? 0 : circuit.dead + 1;
         circuit.next = ngx_current_msec + NGX_HTTP_OCI_CIRCUIT_PAUSE;
 
         if (!circuit.open
@@ -143,6 +181,8 @@ ngx_http_oci_circuit_report(ngx_http_oci_zone_t *z,
     }
 
     if (closed) {
+        z->stats->counters[NGX_HTTP_OCI_STATS_CIRCUIT_CLOSED]++;
+
         ngx_log_error(NGX_LOG_NOTICE, log, 0, "upstream \"%V\" answers again",
                       &target->key);
     }

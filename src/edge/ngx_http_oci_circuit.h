@@ -12,15 +12,36 @@
 #define _NGX_HTTP_OCI_CIRCUIT_H_INCLUDED_
 
 
-#include "ngx_http_oci_target.h"
+#include "ngx_http_oci_fetch.h"
 #include "ngx_http_oci_zone.h"
+
+
+/*
+ * How an upstream failed: it may also have answered that it is asked too
+ * often, and so is alive.
+ */
+
+#define NGX_HTTP_OCI_CIRCUIT_ANSWERED  0
+#define NGX_HTTP_OCI_CIRCUIT_FAILED    1
+#define NGX_HTTP_OCI_CIRCUIT_LIMITED   2
 
 
 /* 1 if target should not be asked now by whoever has something else to serve */
 ngx_uint_t ngx_http_oci_circuit_open(ngx_http_oci_zone_t *z,
     ngx_http_oci_target_t *target);
 
-/* what came of asking; logs when the circuit opens and when it closes */
+/*
+ * 1 if it need not be asked now by anybody: what it failed with, in a row,
+ * was no limit.  As above, one who is told 0 tries for all.
+ */
+ngx_uint_t ngx_http_oci_circuit_dead(ngx_http_oci_zone_t *z,
+    ngx_http_oci_target_t *target);
+
+/* what a fetch that has ended says: one of the above */
+ngx_uint_t ngx_http_oci_circuit_verdict(ngx_http_oci_fetch_t *f,
+    ngx_http_oci_fetch_rc_e rc);
+
+/* what came of asking, as above; logs when it opens and when it closes */
 void ngx_http_oci_circuit_report(ngx_http_oci_zone_t *z,
     ngx_http_oci_target_t *target, ngx_uint_t failed, ngx_log_t *log);
 

@@ -10,6 +10,7 @@
 
 
 #include "ngx_http_oci_pull.h"
+#include "ngx_http_oci_circuit.h"
 #include "ngx_http_oci_inquiry.h"
 
 
@@ -78,6 +79,12 @@ ngx_http_oci_direct_start(ngx_http_oci_pull_t *pull)
     ngx_memcpy(d->path.data, "blobs/", 6);
     d->path.len = 6 + oci_digest_text(pull->ask.digest, d->path.data + 6);
 
+    if (pull->ask.conf->use_stale
+        && ngx_http_oci_circuit_dead(pull->ask.zone, pull->ask.target))
+    {
+        return NGX_BUSY;
+    }
+
     d->pull = pull;
 
     d->event.handler = ngx_http_oci_direct_event;
@@ -85,7 +92,8 @@ ngx_http_oci_direct_start(ngx_http_oci_pull_t *pull)
     d->event.log = pull->request->connection->log;
 
     d->inquiry = ngx_http_oci_inquire(pull->ask.conf, pull->ask.target,
-                                      &d->path, &pull->ask.authorization, 1,
+                                      pull->ask.zone, &d->path,
+                                      &pull->ask.authorization, 1,
                                       ngx_http_oci_direct_inquired, d);
     if (d->inquiry == NULL) {
         return NGX_ERROR;
@@ -367,6 +375,8 @@ ngx_http_oci_direct_fetch(ngx_http_oci_direct_t *d)
     f->done = ngx_http_oci_direct_done;
     f->data = d;
 
+    pull->ask.zone->stats->counters[NGX_HTTP_OCI_STATS_UPSTREAM_REQUESTS]++;
+
     d->fetch = f;
     d->skip = 0;
     d->paused = 0;
@@ -410,9 +420,17 @@ ngx_http_oci_direct_header(ngx_http_oci_fetch_t *f)
 static ngx_int_t
 ngx_http_oci_direct_body(ngx_http_oci_fetch_t *f, u_char *p, size_t n)
 {
+    ngx_http_oci_pull_t    *pull;
     ngx_http_oci_direct_t  *d;
 
     d = f->data;
+    pull = d->pull;
+
+    pull->ask.zone->stats->counters[NGX_HTTP_OCI_STATS_UPSTREAM_BYTES] += n;
+
+    if (pull->reader.bytes) {
+        *pull->reader.bytes += n;
+    }
 
     if (d->skip) {
 
@@ -461,10 +479,24 @@ ngx_http_oci_direct_body(ngx_http_oci_fetch_t *f, u_char *p, size_t n)
 static void
 ngx_http_oci_direct_done(ngx_http_oci_fetch_t *f, ngx_http_oci_fetch_rc_e rc)
 {
+    ngx_uint_t              failed;
+    ngx_http_oci_pull_t    *pull;
     ngx_http_oci_direct_t  *d;
 
     d = f->data;
     d->fetch = NULL;
+
+    pull = d->pull;
+    failed = ngx_http_oci_circuit_verdict(f, rc);
+
+    if (failed || rc == NGX_HTTP_OCI_FETCH_OK) {
+        ngx_http_oci_circuit_report(pull->ask.zone, pull->ask.target, failed,
+                                    d->event.log);
+    }
+
+    if (failed) {
+        pull->ask.zone->stats->counters[NGX_HTTP_OCI_STATS_UPSTREAM_ERRORS]++;
+    }
 
     if (d->at == d->to || d->failed) {
         ngx_http_oci_direct_post(d);

@@ -61,6 +61,8 @@ ngx_http_oci_fill_join(ngx_http_oci_fill_ask_t *ask,
         if (fill == NULL) {
             return NGX_ERROR;
         }
+
+        fill->starter = rd;
     }
 
     source = ngx_http_oci_source_get(fill, ask);
@@ -101,6 +103,10 @@ ngx_http_oci_fill_leave(ngx_http_oci_reader_t *rd)
     }
 
     rd->fill = NULL;
+
+    if (fill->starter == rd) {
+        fill->starter = NULL;
+    }
 
     ngx_queue_remove(&rd->queue);
 

@@ -67,6 +67,10 @@ struct ngx_http_oci_reader_s {
     ngx_uint_t                  status;         /* after NGX_ERROR */
     ngx_int_t                   retry_after;    /* seconds, -1: none */
 
+    off_t                      *bytes;          /* NULL, or what the fetches
+                                                   have brought of a fill
+                                                   that it started here */
+
     unsigned                    started:1;      /* an answer has begun */
     unsigned                    told:1;
 };

@@ -27,8 +27,9 @@ static void ngx_http_oci_fill_done(ngx_http_oci_fetch_t *f,
     ngx_http_oci_fetch_rc_e rc);
 static void ngx_http_oci_fill_judge(ngx_http_oci_fill_t *fill,
     ngx_http_oci_fill_fetch_t *ff);
+static void ngx_http_oci_fill_answers(ngx_http_oci_fill_fetch_t *ff);
 static void ngx_http_oci_fill_failure(ngx_http_oci_fill_t *fill,
-    ngx_uint_t status, ngx_int_t retry_after);
+    ngx_http_oci_fill_fetch_t *ff, ngx_uint_t status, ngx_int_t retry_after);
 
 
 ngx_http_oci_fill_fetch_t *
@@ -75,7 +76,10 @@ ngx_http_oci_fill_fetch_start(ngx_http_oci_fill_fetch_t *ff)
     fill = ff->fill;
 
     ngx_queue_insert_tail(&fill->fetches, &ff->queue);
-    fill->nfetches++;
+
+    if (fill->nfetches++ == 0) {
+        fill->zone->stats->filling++;
+    }
 
     ngx_http_oci_fill_stat(fill, NGX_HTTP_OCI_STATS_UPSTREAM_REQUESTS, 1);
 
@@ -104,6 +108,8 @@ ngx_http_oci_fill_header(ngx_http_oci_fetch_t *f)
     {
         return ngx_http_oci_fill_useless(ff, r);
     }
+
+    ngx_http_oci_fill_answers(ff);
 
     if (ff->probe) {
         return ngx_http_oci_fill_header_probe(ff, r);
@@ -271,6 +277,7 @@ ngx_http_oci_fill_other_size(ngx_http_oci_fill_fetch_t *ff, off_t size)
 static ngx_int_t
 ngx_http_oci_fill_body(ngx_http_oci_fetch_t *f, u_char *p, size_t n)
 {
+    ngx_http_oci_reader_t      *rd;
     ngx_http_oci_fill_fetch_t  *ff;
 
     ff = f->data;
@@ -284,6 +291,12 @@ ngx_http_oci_fill_body(ngx_http_oci_fetch_t *f, u_char *p, size_t n)
     }
 
     ngx_http_oci_fill_stat(ff->fill, NGX_HTTP_OCI_STATS_UPSTREAM_BYTES, n);
+
+    rd = ff->fill->starter;
+
+    if (rd && rd->bytes) {
+        *rd->bytes += n;
+    }
 
     return ngx_http_oci_fill_take(ff, p, n);
 }
@@ -300,6 +313,11 @@ ngx_http_oci_fill_done(ngx_http_oci_fetch_t *f, ngx_http_oci_fetch_rc_e rc)
 
     ff->fetch = NULL;
     ff->rc = rc;
+    ff->failed = ngx_http_oci_circuit_verdict(f, rc);
+
+    if (ff->answered && !ff->failed) {
+        ngx_http_oci_fill_answers(ff);
+    }
 
     if (fill->sizing && fill->probe == ff) {
         return;
@@ -338,7 +356,10 @@ ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff)
     }
 
     ngx_queue_remove(&ff->queue);
-    fill->nfetches--;
+
+    if (--fill->nfetches == 0) {
+        fill->zone->stats->filling--;
+    }
 
     if (ff->spooled && ff->rc == NGX_HTTP_OCI_FETCH_OK && ff->spool
         && !ff->lost && fill->spool == NULL)
@@ -393,7 +414,7 @@ ngx_http_oci_fill_judge(ngx_http_oci_fill_t *fill,
     }
 
     if (ff->useless) {
-        ngx_http_oci_fill_failure(fill, ff->status, ff->retry_after);
+        ngx_http_oci_fill_failure(fill, ff, ff->status, ff->retry_after);
         return;
     }
 
@@ -420,17 +441,74 @@ ngx_http_oci_fill_judge(ngx_http_oci_fill_t *fill,
                   &ff->source->target->key, ngx_http_oci_fetch_error(ff->rc),
                   &fill->path, ff->at);
 
-    ngx_http_oci_fill_failure(fill, status, retry_after);
+    ngx_http_oci_fill_failure(fill, ff, status, retry_after);
 }
 
 
-/* waits longer each time; those who were answered wait longest */
+/* the circuit is told once, and again after a failure */
 
 static void
-ngx_http_oci_fill_failure(ngx_http_oci_fill_t *fill, ngx_uint_t status,
-    ngx_int_t retry_after)
+ngx_http_oci_fill_answers(ngx_http_oci_fill_fetch_t *ff)
 {
-    ngx_uint_t              tries;
+    if (ff->source->answers) {
+        return;
+    }
+
+    ff->source->answers = 1;
+
+    ngx_http_oci_circuit_report(ff->fill->zone, ff->source->target,
+                                NGX_HTTP_OCI_CIRCUIT_ANSWERED, ff->fill->log);
+}
+
+
+/*
+ * Not worth trying: the fill fails at once, unless somebody has its first
+ * bytes already, or another request is on its way.
+ */
+
+ngx_uint_t
+ngx_http_oci_fill_dead(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source)
+{
+    ngx_queue_t            *q;
+    ngx_http_oci_reader_t  *rd;
+
+    if (fill->nfetches || ngx_queue_empty(&fill->readers)) {
+        return 0;
+    }
+
+    for (q = ngx_queue_head(&fill->readers);
+         q != ngx_queue_sentinel(&fill->readers);
+         q = ngx_queue_next(q))
+    {
+        rd = ngx_queue_data(q, ngx_http_oci_reader_t, queue);
+
+        if (rd->started) {
+            return 0;
+        }
+    }
+
+    if (!ngx_http_oci_source_dead(source)) {
+        return 0;
+    }
+
+    ngx_http_oci_fill_fail(fill, NGX_HTTP_BAD_GATEWAY, -1);
+
+    return 1;
+}
+
+
+/*
+ * Waits longer each time; those who were answered wait longest.  All
+ * connections may break at once, and be made anew: to the circuit it is one
+ * failure when the fill gives up, but each time that nothing came at all.
+ */
+
+static void
+ngx_http_oci_fill_failure(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_fill_fetch_t *ff, ngx_uint_t status, ngx_int_t retry_after)
+{
+    ngx_uint_t              tries, last;
     ngx_msec_t              delay;
     ngx_queue_t            *q;
     ngx_http_oci_reader_t  *rd;
@@ -452,9 +530,17 @@ ngx_http_oci_fill_failure(ngx_http_oci_fill_t *fill, ngx_uint_t status,
         }
     }
 
-    if (++fill->failures >= tries
-        || (retry_after > 3 && tries == NGX_HTTP_OCI_FILL_TRIES))
-    {
+    last = (++fill->failures >= tries
+            || (retry_after > 3 && tries == NGX_HTTP_OCI_FILL_TRIES));
+
+    if (ff->failed && (last || ff->rc == NGX_HTTP_OCI_FETCH_TIMEOUT)) {
+        ff->source->answers = 0;
+
+        ngx_http_oci_circuit_report(fill->zone, ff->source->target,
+                                    ff->failed, fill->log);
+    }
+
+    if (last) {
         ngx_http_oci_fill_fail(fill, status, retry_after);
         return;
     }

@@ -11,6 +11,7 @@
 
 
 #include "ngx_http_oci_fill.h"
+#include "ngx_http_oci_circuit.h"
 #include "ngx_http_oci_inquiry.h"
 #include "ngx_http_oci_job.h"
 #include "ngx_http_oci_wake.h"
@@ -54,6 +55,7 @@ struct ngx_http_oci_source_s {
     ngx_int_t                    retry_after;
     unsigned                     linked:1;      /* its repository has it */
     unsigned                     linking:1;
+    unsigned                     answers:1;     /* as its circuit knows */
 };
 
 
@@ -91,6 +93,7 @@ typedef struct {
     void                        *spool;         /* of no length, in tmp/ */
     ngx_uint_t                   status;        /* an answer of no use */
     ngx_int_t                    retry_after;
+    ngx_uint_t                   failed;        /* NGX_HTTP_OCI_CIRCUIT_... */
 
     unsigned                     begun:1;       /* it has written */
     unsigned                     hurry:1;
@@ -125,6 +128,7 @@ struct ngx_http_oci_fill_s {
     ngx_int_t                    retry_after;
 
     ngx_queue_t                  readers;
+    ngx_http_oci_reader_t       *starter;       /* as long as it reads */
     ngx_queue_t                  sources;
     ngx_queue_t                  fetches;
     ngx_uint_t                   nfetches;
@@ -172,6 +176,7 @@ void ngx_http_oci_source_set(ngx_http_oci_source_t *source,
     ngx_int_t retry_after);
 ngx_http_oci_source_t *ngx_http_oci_source_pick(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_state_e state);
+ngx_uint_t ngx_http_oci_source_dead(ngx_http_oci_source_t *source);
 void ngx_http_oci_source_cancel(ngx_http_oci_fill_t *fill);
 
 /* fill_schedule.c */
@@ -186,6 +191,8 @@ ngx_http_oci_fill_fetch_t *ngx_http_oci_fill_fetch_create(
 ngx_int_t ngx_http_oci_fill_fetch_start(ngx_http_oci_fill_fetch_t *ff);
 ngx_int_t ngx_http_oci_fill_other_size(ngx_http_oci_fill_fetch_t *ff,
     off_t size);
+ngx_uint_t ngx_http_oci_fill_dead(ngx_http_oci_fill_t *fill,
+    ngx_http_oci_source_t *source);
 void ngx_http_oci_fill_renew(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_cancel(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff);

@@ -74,6 +74,10 @@ ngx_http_oci_fill_schedule(ngx_http_oci_fill_t *fill)
             return;
         }
 
+        if (ngx_http_oci_fill_dead(fill, source)) {
+            return;
+        }
+
         if (oci_chunkmap_single(&fill->file.map)) {
             ngx_http_oci_fill_stream(fill, source);
             return;
@@ -329,7 +333,7 @@ ngx_http_oci_fill_probe(ngx_http_oci_fill_t *fill)
         source = ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_NEW);
     }
 
-    if (source == NULL) {
+    if (source == NULL || ngx_http_oci_fill_dead(fill, source)) {
         return;
     }
 

@@ -197,10 +197,16 @@ ngx_http_oci_source_ask(ngx_http_oci_fill_t *fill)
             continue;
         }
 
+        if (ngx_http_oci_source_dead(source)) {
+            ngx_http_oci_source_set(source, NGX_HTTP_OCI_SOURCE_NO,
+                                    NGX_HTTP_BAD_GATEWAY, -1);
+            continue;
+        }
+
         source->ask = ngx_http_oci_inquire(source->conf, source->target,
-                                       &fill->path, &source->authorization,
-                                       0, ngx_http_oci_source_answer,
-                                       source);
+                                       fill->zone, &fill->path,
+                                       &source->authorization, 0,
+                                       ngx_http_oci_source_answer, source);
 
         if (source->ask == NULL) {
             ngx_http_oci_source_set(source, NGX_HTTP_OCI_SOURCE_NO,
@@ -209,8 +215,6 @@ ngx_http_oci_source_ask(ngx_http_oci_fill_t *fill)
         }
 
         ngx_http_oci_source_set(source, NGX_HTTP_OCI_SOURCE_ASKING, 0, -1);
-
-        ngx_http_oci_fill_stat(fill, NGX_HTTP_OCI_STATS_UPSTREAM_REQUESTS, 1);
     }
 }
 
@@ -276,6 +280,16 @@ ngx_http_oci_source_pick(ngx_http_oci_fill_t *fill,
     }
 
     return NULL;
+}
+
+
+/* 1 if its upstream is known not to answer */
+
+ngx_uint_t
+ngx_http_oci_source_dead(ngx_http_oci_source_t *source)
+{
+    return source->conf->use_stale
+           && ngx_http_oci_circuit_dead(source->fill->zone, source->target);
 }
 
 

@@ -8,12 +8,14 @@
 
 
 #include "ngx_http_oci_inquiry.h"
+#include "ngx_http_oci_circuit.h"
 #include "ngx_http_oci_fill.h"
 
 
 struct ngx_http_oci_inquiry_s {
     ngx_http_oci_edge_conf_t    *conf;
     ngx_http_oci_target_t       *target;
+    ngx_http_oci_zone_t         *zone;
     ngx_str_t                   *path;
     ngx_str_t                   *authorization;
     ngx_http_oci_inquiry_pt      done;
@@ -38,8 +40,9 @@ static void ngx_http_oci_inquiry_done(ngx_http_oci_fetch_t *f,
 
 ngx_http_oci_inquiry_t *
 ngx_http_oci_inquire(ngx_http_oci_edge_conf_t *conf,
-    ngx_http_oci_target_t *target, ngx_str_t *path, ngx_str_t *authorization,
-    ngx_uint_t sized, ngx_http_oci_inquiry_pt done, void *data)
+    ngx_http_oci_target_t *target, ngx_http_oci_zone_t *zone,
+    ngx_str_t *path, ngx_str_t *authorization, ngx_uint_t sized,
+    ngx_http_oci_inquiry_pt done, void *data)
 {
     ngx_http_oci_inquiry_t  *in;
 
@@ -50,6 +53,7 @@ ngx_http_oci_inquire(ngx_http_oci_edge_conf_t *conf,
 
     in->conf = conf;
     in->target = target;
+    in->zone = zone;
     in->path = path;
     in->authorization = authorization;
     in->sized = sized ? 1 : 0;
@@ -99,6 +103,8 @@ ngx_http_oci_inquiry_start(ngx_http_oci_inquiry_t *in)
 
     in->fetch = f;
     in->answered = 0;
+
+    in->zone->stats->counters[NGX_HTTP_OCI_STATS_UPSTREAM_REQUESTS]++;
 
     ngx_http_oci_fetch_start(f);
 
@@ -159,9 +165,21 @@ static void
 ngx_http_oci_inquiry_done(ngx_http_oci_fetch_t *f,
     ngx_http_oci_fetch_rc_e rc)
 {
+    ngx_uint_t               failed;
     ngx_http_oci_inquiry_t  *in;
 
     in = f->data;
+
+    failed = ngx_http_oci_circuit_verdict(f, rc);
+
+    if (failed || in->answered) {
+        ngx_http_oci_circuit_report(in->zone, in->target, failed,
+                                    ngx_cycle->log);
+    }
+
+    if (failed) {
+        in->zone->stats->counters[NGX_HTTP_OCI_STATS_UPSTREAM_ERRORS]++;
+    }
 
     if (in->cancelled) {
         ngx_free(in);

@@ -12,6 +12,7 @@
 
 
 #include "ngx_http_oci_fetch.h"
+#include "ngx_http_oci_zone.h"
 
 
 typedef struct ngx_http_oci_inquiry_s  ngx_http_oci_inquiry_t;
@@ -27,11 +28,13 @@ typedef void (*ngx_http_oci_inquiry_pt)(void *data, ngx_uint_t status,
 
 /*
  * sized: the size is of the question, more is done to learn it.  target, path
- * and authorization must last; NULL: no memory.
+ * and authorization must last; NULL: no memory.  What comes of it is told to
+ * the circuit, which is the caller's to ask.
  */
 ngx_http_oci_inquiry_t *ngx_http_oci_inquire(ngx_http_oci_edge_conf_t *conf,
-    ngx_http_oci_target_t *target, ngx_str_t *path, ngx_str_t *authorization,
-    ngx_uint_t sized, ngx_http_oci_inquiry_pt done, void *data);
+    ngx_http_oci_target_t *target, ngx_http_oci_zone_t *zone,
+    ngx_str_t *path, ngx_str_t *authorization, ngx_uint_t sized,
+    ngx_http_oci_inquiry_pt done, void *data);
 
 /* done() is not called any more */
 void ngx_http_oci_inquiry_cancel(ngx_http_oci_inquiry_t *in);

@@ -131,11 +131,22 @@ ngx_http_oci_pull_try(ngx_http_oci_pull_t *pull)
 
     case NGX_DECLINED:
 
-        if (ngx_http_oci_direct_start(pull) != NGX_OK) {
-            ngx_http_oci_pull_finish(pull, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        rc = ngx_http_oci_direct_start(pull);
+
+        if (rc == NGX_OK) {
+            return;
         }
 
-        return;
+        if (rc != NGX_BUSY) {
+            pull->started = 1;
+            ngx_http_oci_pull_finish(pull, NGX_HTTP_INTERNAL_SERVER_ERROR);
+            return;
+        }
+
+        rd->status = NGX_HTTP_BAD_GATEWAY;
+        rc = NGX_ERROR;
+
+        /* fall through */
 
     default: /* NGX_DONE, NGX_ERROR */
 

@@ -99,6 +99,7 @@ ngx_int_t ngx_http_oci_stream_flush(ngx_http_oci_pull_t *pull);
 void ngx_http_oci_stream(ngx_http_oci_pull_t *pull);
 void ngx_http_oci_stream_write_handler(ngx_http_request_t *r);
 
+/* NGX_BUSY: its upstream is known not to answer */
 ngx_int_t ngx_http_oci_direct_start(ngx_http_oci_pull_t *pull);
 void ngx_http_oci_direct_stream(ngx_http_oci_pull_t *pull);
 void ngx_http_oci_direct_cancel(ngx_http_oci_pull_t *pull);

@@ -8,6 +8,7 @@
 
 #include "ngx_http_oci_operations.h"
 #include "ngx_http_oci_cache.h"
+#include "ngx_http_oci_circuit.h"
 #include "ngx_http_oci_content.h"
 #include "ngx_http_oci_inquiry.h"
 #include "ngx_http_oci_pull.h"
@@ -96,6 +97,7 @@ ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ask->digest = &ctx->route.digest;
     ask->size = -1;
 
+    bp->pull.reader.bytes = &ctx->upstream_bytes;
     bp->pull.answer = ngx_http_oci_blob_pull_answer;
 
     bp->generation = generation;
@@ -191,8 +193,18 @@ ngx_http_oci_blob_pull_head(ngx_http_request_t *r,
     (void) ngx_sprintf(bp->path.data, "blobs/%V", reference);
 
     bp->pull.request = r;
-    bp->inquiry = ngx_http_oci_inquire(ask->conf, ask->target, &bp->path,
-                                       &ask->authorization, 1,
+
+    if (ask->conf->use_stale
+        && ngx_http_oci_circuit_dead(ask->zone, ask->target))
+    {
+        bp->pull.status = NGX_HTTP_BAD_GATEWAY;
+        ngx_http_finalize_request(r,
+                              ngx_http_oci_blob_pull_refused(r, &bp->pull));
+        return;
+    }
+
+    bp->inquiry = ngx_http_oci_inquire(ask->conf, ask->target, ask->zone,
+                                       &bp->path, &ask->authorization, 1,
                                        ngx_http_oci_blob_pull_headed, bp);
     if (bp->inquiry == NULL) {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);

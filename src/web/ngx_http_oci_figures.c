@@ -94,6 +94,16 @@ const ngx_http_oci_figure_t  ngx_http_oci_figure_table[] = {
       "How often an upstream was given up for a while.",
       ngx_http_oci_counter(CIRCUIT_OPENED) },
 
+    { "oci_upstream_circuit_closed_total", "counter", NULL, NULL,
+      "How often an upstream that had been given up has answered again.",
+      ngx_http_oci_counter(CIRCUIT_CLOSED) },
+
+    { "oci_fills_writing", "gauge", NULL, NULL,
+      "Fetches of a blob into the store that bring bytes now; one that "
+      "several workers share counts for each.",
+      offsetof(ngx_http_oci_figures_t, stats)
+      + offsetof(ngx_http_oci_stats_t, filling) },
+
     { "oci_fills_started_total", "counter", NULL, NULL,
       "Fetches of a blob into the store that began.",
       ngx_http_oci_counter(FILLS_STARTED) },

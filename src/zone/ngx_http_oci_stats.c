@@ -41,6 +41,8 @@ ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots, ngx_uint_t n,
             slots[i].writing = (ngx_process == NGX_PROCESS_WORKER
                                 || ngx_process == NGX_PROCESS_SINGLE);
 
+            slots[i].filling = 0;
+
             return &slots[i];
         }
     }
@@ -127,6 +129,11 @@ ngx_http_oci_stats_sum(const ngx_http_oci_stats_t *slots, ngx_uint_t n,
                                                   &slots[i].requests[k][c],
                                                   __ATOMIC_RELAXED);
             }
+        }
+
+        if (slots[i].owner != 0) {
+            sum->filling += __atomic_load_n(&slots[i].filling,
+                                            __ATOMIC_RELAXED);
         }
 
         for (c = 0; c < NGX_HTTP_OCI_STATS_COUNTERS; c++) {

@@ -48,6 +48,7 @@ typedef enum {
     NGX_HTTP_OCI_STATS_FILLS_DONE,
     NGX_HTTP_OCI_STATS_FILLS_FAILED,
     NGX_HTTP_OCI_STATS_CIRCUIT_OPENED,
+    NGX_HTTP_OCI_STATS_CIRCUIT_CLOSED,
     NGX_HTTP_OCI_STATS_EVICTED_FILES,
     NGX_HTTP_OCI_STATS_EVICTED_BYTES,
 
@@ -61,6 +62,7 @@ typedef struct {
     uint64_t        requests[NGX_HTTP_OCI_STATS_OPERATIONS]
                             [NGX_HTTP_OCI_STATS_STATUSES];
     uint64_t        counters[NGX_HTTP_OCI_STATS_COUNTERS];
+    uint64_t        filling;                /* fills that it writes now */
     u_char          pad[64];                /* no cache line is shared */
 } ngx_http_oci_stats_t;
 

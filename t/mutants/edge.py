@@ -338,3 +338,44 @@ add("patience-with-a-hanging-upstream", "src/http/ngx_http_oci_upstream.c",
     "    q->timeout = stale ? NGX_HTTP_OCI_UPSTREAM_PATIENCE : 0;",
     "    q->timeout = 0;",
     STALE + "test_hanging[slow_head]", slow=True)
+
+COLD = STALE + "test_cold_blobs"
+
+add("fill-that-does-not-ask", "src/edge/ngx_http_oci_fill_fetch.c",
+    "    if (!ngx_http_oci_source_dead(source)) {",
+    "    if (source->conf != NULL) {",
+    COLD + "[GET-stop]")
+
+add("fill-that-does-not-report", "src/edge/ngx_http_oci_fill_fetch.c",
+    "    if (ff->failed && (last || ff->rc == NGX_HTTP_OCI_FETCH_TIMEOUT)) {",
+    "    if (ff->failed && tries == 0) {",
+    COLD + "[GET-stop]")
+
+add("fill-that-does-not-close", "src/edge/ngx_http_oci_fill_fetch.c",
+    "    if (ff->source->answers) {",
+    "    if (ff->source->answers || ff->source->conf) {",
+    COLD + "[GET-stop]")
+
+add("inquiry-that-does-not-report", "src/edge/ngx_http_oci_inquiry.c",
+    "    if (failed || in->answered) {",
+    "    if (in->answered) {",
+    COLD + "[HEAD-stop]")
+
+add("limit-that-is-a-death", "src/edge/ngx_http_oci_circuit.c",
+    "        circuit.dead = (failed == NGX_HTTP_OCI_CIRCUIT_LIMITED)\n"
+    "                       ? 0 : circuit.dead + 1;",
+    "        circuit.dead++;",
+    COLD + "_and_a_limit")
+
+
+# ---- what is counted
+
+add("bytes-of-a-fill", "src/edge/ngx_http_oci_fill_fetch.c",
+    "    if (rd && rd->bytes) {",
+    "    if (rd && rd->bytes && n == 0) {",
+    "t/test_fill.py::test_counts")
+
+add("fills-of-the-dead", "src/zone/ngx_http_oci_stats.c",
+    "            slots[i].filling = 0;\n",
+    "",
+    "t/test_fill.py::test_counts_of_killed_workers")
