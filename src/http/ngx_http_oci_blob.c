@@ -464,6 +464,7 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     content.size = get->file.size;
     content.send = NULL;
     content.scratch = get->scratch;
+    content.zstd = 0;
 
     return ngx_http_oci_blob_content(r, ctx, &content);
 }

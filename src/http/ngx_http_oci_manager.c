@@ -191,7 +191,8 @@ ngx_http_oci_manager_policy(void *data, const oci_str_t *ns)
 
     for (i = 0; i < st->gc.nelts; i++) {
         if (gc[i].ns.len == ns->len
-            && ngx_memcmp(gc[i].ns.data, ns->data, ns->len) == 0)
+            && (ns->len == 0
+                || ngx_memcmp(gc[i].ns.data, ns->data, ns->len) == 0))
         {
             st->policy = gc[i].policy;
             break;

@@ -473,6 +473,7 @@ ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     content.type.len = record->media_type_len;
     content.location.len = 0;
     content.scratch = get->scratch;
+    content.zstd = 0;
     content.immutable = ctx->route.is_digest;
 
     ctx->media_type = content.type;
