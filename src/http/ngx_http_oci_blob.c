@@ -458,13 +458,12 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_memzero(&content, sizeof(ngx_http_oci_content_t));
+
     content.fd = get->file.fd;
-    content.base = 0;
     content.data = get->data;
     content.size = get->file.size;
-    content.send = NULL;
     content.scratch = get->scratch;
-    content.zstd = 0;
 
     return ngx_http_oci_blob_content(r, ctx, &content);
 }

@@ -463,7 +463,8 @@ ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     ngx_memcpy(type, record->media_type, record->media_type_len);
 
-    content.send = NULL;
+    ngx_memzero(&content, sizeof(ngx_http_oci_content_t));
+
     content.fd = record->fd;
     content.base = OCI_RECORD_HEADER;
     content.size = record->size;
@@ -471,9 +472,7 @@ ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     content.digest = &record->digest;
     content.type.data = type;
     content.type.len = record->media_type_len;
-    content.location.len = 0;
     content.scratch = get->scratch;
-    content.zstd = 0;
     content.immutable = ctx->route.is_digest;
 
     ctx->media_type = content.type;

@@ -35,7 +35,6 @@ typedef struct {
 } oci_blob_any_t;
 
 
-static int oci_blob_fd(const char *path, oci_file_t *f);
 static int oci_blob_stat_path(const char *path, oci_file_t *f);
 static int oci_blob_touch_path(const char *path);
 static int oci_blob_link_as(const oci_store_t *s, const oci_repo_t *r,
@@ -336,7 +335,7 @@ oci_blob_delete(const oci_store_t *s, const oci_repo_t *r,
 }
 
 
-static int
+int
 oci_blob_fd(const char *path, oci_file_t *f)
 {
     struct stat  st;

@@ -31,6 +31,9 @@ typedef struct {
 int oci_blob_open(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *d, oci_file_t *f);
 
+/* the same of a file at path: no link is resolved, f->cached stays 0 */
+int oci_blob_fd(const char *path, oci_file_t *f);
+
 /* the same by one stat without opening; fd is -1 */
 int oci_blob_stat(const oci_store_t *s, const oci_repo_t *r,
     const oci_digest_t *d, oci_file_t *f);

@@ -72,41 +72,20 @@ static int oci_zstd_read(oci_zstd_t *z, int64_t pos, size_t len, size_t *n);
 int
 oci_zstd_open(const oci_store_t *s, const oci_digest_t *d, oci_file_t *f)
 {
-    char         path[OCI_PATH_MAX];
-    struct stat  st;
-
-    memset(f, 0, sizeof(oci_file_t));
+    int   rc;
+    char  path[OCI_PATH_MAX];
 
     oci_path_zstd(path, s, d);
 
-    f->fd = open(path, O_RDONLY|O_CLOEXEC|O_NOFOLLOW|O_NONBLOCK);
+    rc = oci_blob_fd(path, f);
 
-    if (f->fd == -1) {
-        if (errno == ENOENT || errno == ENOTDIR) {
-            return OCI_NOT_FOUND;
-        }
-
-        return oci_fail("open()", path);
-    }
-
-    if (fstat(f->fd, &st) == -1) {
-        (void) oci_fail("fstat()", path);
-        close(f->fd);
-        f->fd = -1;
-        return OCI_ERROR;
-    }
-
-    if (st.st_size == 0) {
+    if (rc == OCI_OK && f->size == 0) {
         close(f->fd);
         f->fd = -1;
         return OCI_EXISTS;
     }
 
-    f->size = st.st_size;
-    f->mtime = st.st_mtim.tv_sec;
-    f->inode = st.st_ino;
-
-    return OCI_OK;
+    return rc;
 }
 
 
