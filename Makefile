@@ -134,13 +134,10 @@ check:
 pytest: build
 	@$(CLEAN_ENV) $(PYTHON) -m pytest t $(T)
 
-conformance interop soak mutants: build
-	@.ci/install.sh $(if $(filter interop,$@),interop,pytest tools)
+conformance interop soak mutants bench:
+	@.ci/install.sh $(if $(filter interop bench,$@),$@,pytest tools)
+	@SANITIZE= .ci/build.sh build/$(MODULE)
 	@$(CLEAN_ENV) t/$@/run
-
-bench: build
-	@.ci/install.sh bench
-	@$(CLEAN_ENV) t/bench/run
 
 test:
 	@.ci/install.sh test
