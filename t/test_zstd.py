@@ -2,25 +2,19 @@
 
 import os
 import random
-import subprocess
 
 import pytest
 
-from edge import edge, fresh
+from coding import ZSTD, answered, fetch, unpack
+from edge import edge, fresh, metric, METRICS
 from gate import wait_for
 from oci import digest, header, ok
 
 ON = "oci_zstd on;"
-ZSTD = {"Accept-Encoding": "zstd;q=1.0, gzip;q=0.8, deflate;q=0.5"}
 TEXT = b"".join(b"line %d of a layer that is no archive\n" % i
                 for i in range(20000))
 D = digest(TEXT)
 NOISE = os.urandom(200000)
-
-
-def unpack(data):
-    return subprocess.run(["zstd", "-dc"], input=data, check=True,
-                          stdout=subprocess.PIPE).stdout
 
 
 def companion(n, d):
@@ -29,25 +23,16 @@ def companion(n, d):
 
 
 def get(n, d=D, method="GET", **headers):
-    """By urllib3's raw bytes: nothing is decoded on the way."""
-    headers = dict({"Accept-Encoding": "identity"}, **headers)
-    r = fresh(n, method, "/v2/a/blobs/" + d, headers=headers, stream=True)
-    r.body = r.raw.read(decode_content=False)
-    return r
+    return fetch(n, "/v2/a/blobs/" + d, method, **headers)
 
 
 def plain(r, data=TEXT, status=200):
-    ok_raw(r, status)
+    answered(r, status)
     assert header(r, "Content-Encoding") is None
     assert header(r, "Vary") == "Accept-Encoding"
     assert header(r, "Accept-Ranges") == "bytes"
     assert header(r, "ETag") == '"%s"' % digest(data)
     assert header(r, "Docker-Content-Digest") == digest(data)
-
-
-def ok_raw(r, status):
-    assert r.status_code == status, r.headers
-    assert header(r, "Docker-Distribution-API-Version") == "registry/2.0"
 
 
 def made(n, d=D):
@@ -74,7 +59,7 @@ def test_companion(reg1):
     size = os.path.getsize(companion(n, D))
     assert 0 < size < len(TEXT) / 2
     r = get(n, **ZSTD)
-    ok_raw(r, 200)
+    answered(r, 200)
     assert header(r, "Content-Encoding") == "zstd"
     assert header(r, "Content-Length") == str(size)
     assert header(r, "Vary") == "Accept-Encoding"
@@ -123,7 +108,7 @@ def test_conditions(reg1):
             for method in ("GET", "HEAD"):
                 r = get(n, method=method, **dict(
                     headers, **{"If-None-Match": '"x", W/"%s"' % tag}))
-                ok_raw(r, 304)
+                answered(r, 304)
                 assert r.body == b""
                 assert header(r, "ETag") == '"%s"' % tag
                 assert header(r, "Docker-Content-Digest") == D
@@ -165,13 +150,19 @@ def test_compressed_already(factory, head):
 
 
 def test_small_ones_and_others(factory):
+    """What the zone keeps needs no file (test_zstd_small.py)."""
     n = factory(location=ON, workers=1)
     c = n.client()
-    small = TEXT[:60000]
-    c.push("a", small)
-    c.push("a", TEXT)
+    small = TEXT[:32000]
+    more = TEXT[:33000]
+    for data in (small, more, TEXT):
+        c.push("a", data)
     for _ in range(3):
-        plain(get(n, digest(small), **ZSTD), small)
+        r = get(n, digest(small), **ZSTD)
+        assert header(r, "Content-Encoding") == "zstd"
+        assert unpack(r.body) == small
+    plain(get(n, digest(more), **ZSTD), more)
+    assert made(n, digest(more)) > 0
     plain(get(n, **ZSTD))
     made(n)
     assert not os.path.exists(companion(n, digest(small)))
@@ -233,6 +224,37 @@ def test_collected(factory):
     wait_for("the collector", lambda: not os.path.exists(companion(n, D))
              and not os.path.exists(lost), 30)
     assert get(n, **ZSTD).status_code == 404
+
+
+def test_evicted(factory, upstreams):
+    """With its blob, and max_size counts both."""
+    up = upstreams()
+    n = edge(factory, up, ON, server=METRICS,
+             store_opts="durable=off max_size=%d" % (2 * len(TEXT)))
+
+    def pull(data):
+        d = up.blob("a", data)
+        assert get(n, d, **ZSTD).body == data
+        link = n.repo("a", "_cached", "sha256", d[7:])
+        wait_for("the fill to end", lambda: os.path.exists(link))
+        return link
+
+    old = pull(TEXT)
+    os.utime(old, (1e9, 1e9))
+    get(n, **ZSTD)
+    assert made(n) > 1
+    os.utime(old, (1e9, 1e9))
+
+    # two such blobs are as much as may stay, but there is a companion
+    new = pull(TEXT[1:])
+    wait_for("the older to go", lambda: not os.path.exists(old), 30)
+    wait_for("all of it", lambda: not os.path.exists(companion(n, D))
+             and not os.path.exists(n.path("blobs", "sha256", D[7:9],
+                                           D[7:])))
+    assert os.path.exists(new)
+    wait_for("the count", lambda: metric(
+        n, "oci_evicted_bytes_total") > len(TEXT))
+    assert metric(n, "oci_evicted_files_total") == 1
 
 
 def test_edge(factory, upstreams):

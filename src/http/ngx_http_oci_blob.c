@@ -29,6 +29,8 @@ typedef struct {
     ngx_http_oci_cache_ask_t     ask;
     oci_file_t                   file;
     u_char                      *data;      /* NULL: in the file */
+    size_t                       len;       /* of it, with ask.zstd */
+    ngx_http_oci_cache_form_e    form;      /* the same */
     unsigned                     scratch:1; /* data is */
 } ngx_http_oci_blob_get_t;
 
@@ -117,10 +119,13 @@ ngx_http_oci_blob_get(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     get->digest = &ctx->route.digest;
     get->file.fd = NGX_INVALID_FILE;
     get->data = NULL;
+    get->form = NGX_HTTP_OCI_CACHE_PLAIN;
     get->scratch = 0;
 
     ngx_http_oci_cache_ask(&get->ask, &olcf->store->cache, get->store,
                            &ctx->repo, olcf->valid, olcf->valid_missing);
+
+    get->ask.zstd = ngx_http_oci_zstd_wanted(r, olcf);
 
     rc = ngx_http_oci_blob_cached(r, ctx, get);
 
@@ -235,6 +240,11 @@ ngx_http_oci_blob_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
             }
 
             ngx_memcpy(get->data, v.body, v.body_len);
+        }
+
+        if (get->ask.zstd) {
+            get->form = v.form;
+            get->len = v.body_len;
         }
     }
 
@@ -465,6 +475,10 @@ ngx_http_oci_blob_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     content.size = get->file.size;
     content.scratch = get->scratch;
 
+    if (get->ask.zstd) {
+        ngx_http_oci_zstd_form(&content, &get->ask, get->form, get->len);
+    }
+
     return ngx_http_oci_blob_content(r, ctx, &content);
 }
 
@@ -494,7 +508,7 @@ ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     ctx->media_type = content->type;
 
-    if (ngx_http_oci_zstd_content(r, ctx, content) != NGX_OK) {
+    if (olcf->zstd && ngx_http_oci_zstd_blob(r, ctx, content) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

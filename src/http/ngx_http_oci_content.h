@@ -12,6 +12,7 @@
 
 
 #include "ngx_http_oci_module.h"
+#include "ngx_http_oci_cache.h"
 
 
 /*
@@ -33,10 +34,13 @@ typedef struct {
     ngx_str_t        location;      /* the same; len 0: none */
     ngx_http_oci_content_pt  send;  /* NULL: the filters */
     void            *sender;
+    const ngx_http_oci_cache_ask_t  *ask;   /* where its compressed form is to
+                                       be kept; NULL: it is not wanted */
+    oci_stamp_t      origin;        /* and of what */
     unsigned         immutable:1;   /* asked for by digest */
     unsigned         scratch:1;     /* data is the next request's as well */
-    unsigned         zstd:1;        /* the file is its companion: for a whole
-                                       GET only */
+    unsigned         zstd:1;        /* the file or data is the compressed
+                                       form: for a whole GET only */
 } ngx_http_oci_content_t;
 
 

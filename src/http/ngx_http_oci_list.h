@@ -22,6 +22,8 @@ typedef struct {
     const oci_store_t          *store;
     const oci_repo_t           *repo;
     ngx_http_oci_cache_ask_t    ask;
+    ngx_http_oci_cache_form_e   form;       /* of the body, with ask.zstd */
+    oci_stamp_t                 origin;     /* the same */
     uint64_t                    token;      /* of a snapshot */
     unsigned                    wanted:1;   /* a snapshot is */
     unsigned                    fill:1;     /* once this is answered */

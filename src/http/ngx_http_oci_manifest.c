@@ -10,6 +10,7 @@
 #include "ngx_http_oci_operations.h"
 #include "ngx_http_oci_content.h"
 #include "ngx_http_oci_send.h"
+#include "ngx_http_oci_zstd.h"
 
 
 static ngx_int_t ngx_http_oci_manifest_local(ngx_http_request_t *r,
@@ -161,10 +162,13 @@ ngx_http_oci_manifest_init(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     get->record.fd = NGX_INVALID_FILE;
     get->buf = NULL;
     get->data = NULL;
+    get->form = NGX_HTTP_OCI_CACHE_PLAIN;
     get->scratch = 0;
 
     ngx_http_oci_cache_ask(&get->ask, &olcf->store->cache, get->store,
                            &ctx->repo, olcf->valid, olcf->valid_missing);
+
+    get->ask.zstd = ngx_http_oci_zstd_wanted(r, olcf);
 }
 
 
@@ -265,15 +269,20 @@ ngx_http_oci_manifest_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
         get->data = v.body;
         get->scratch = 1;
 
-        return OCI_OK;
+    } else {
+        get->data = ngx_pnalloc(r->pool, v.body_len + 1);
+        if (get->data == NULL) {
+            return OCI_AGAIN;
+        }
+
+        ngx_memcpy(get->data, v.body, v.body_len);
     }
 
-    get->data = ngx_pnalloc(r->pool, v.body_len + 1);
-    if (get->data == NULL) {
-        return OCI_AGAIN;
+    if (get->ask.zstd) {
+        get->form = v.form;
+        get->len = v.body_len;
+        get->record.stamp = v.origin;
     }
-
-    ngx_memcpy(get->data, v.body, v.body_len);
 
     return OCI_OK;
 }
@@ -429,9 +438,10 @@ ngx_int_t
 ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_manifest_get_t *get, int rc)
 {
-    u_char                  *type;
-    oci_record_t            *record;
-    ngx_http_oci_content_t   content;
+    u_char                   *type;
+    oci_record_t             *record;
+    ngx_http_oci_content_t    content;
+    ngx_http_oci_loc_conf_t  *olcf;
 
     record = &get->record;
 
@@ -476,6 +486,17 @@ ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     content.immutable = ctx->route.is_digest;
 
     ctx->media_type = content.type;
+
+    if (get->ask.zstd) {
+        content.origin = record->stamp;
+        ngx_http_oci_zstd_form(&content, &get->ask, get->form, get->len);
+    }
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (olcf->zstd && ngx_http_oci_zstd_content(r, &content) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     return ngx_http_oci_content_send(r, &content);
 }

@@ -25,6 +25,8 @@ typedef struct {
     oci_record_t                 record;
     u_char                      *buf;       /* of NGX_HTTP_OCI_CACHE_BODY */
     u_char                      *data;      /* NULL: in the file */
+    size_t                       len;       /* of data, with ask.zstd */
+    ngx_http_oci_cache_form_e    form;      /* the same */
     unsigned                     scratch:1; /* data is, for an answer now */
     ngx_http_oci_done_pt         done;      /* of a read in a thread */
     void                        *done_data;

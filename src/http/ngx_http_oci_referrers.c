@@ -9,6 +9,7 @@
 #include "ngx_http_oci_list.h"
 #include "ngx_http_oci_list_edge.h"
 #include "ngx_http_oci_send.h"
+#include "ngx_http_oci_zstd.h"
 
 #include "oci_referrer.h"
 
@@ -22,7 +23,7 @@ static int ngx_http_oci_referrers_work(void *data);
 static void ngx_http_oci_referrers_done(ngx_http_request_t *r, void *data,
     int rc);
 static ngx_int_t ngx_http_oci_referrers_answer(ngx_http_request_t *r,
-    ngx_http_oci_list_ctx_t *l, u_char *body, size_t len);
+    ngx_http_oci_list_ctx_t *l, ngx_str_t *body);
 
 
 /* for what is copied at once */
@@ -51,6 +52,7 @@ ngx_http_oci_referrers_here(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     oci_str_t                 args;
     ngx_str_t                 body;
     ngx_http_oci_list_ctx_t  *l;
+    ngx_http_oci_loc_conf_t  *olcf;
 
     static u_char  empty[] =
         "{\"schemaVersion\":2,"
@@ -77,6 +79,10 @@ ngx_http_oci_referrers_here(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
                                         sizeof(empty) - 1);
     }
 
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    l->ask.zstd = ngx_http_oci_zstd_wanted(r, olcf);
+
     l->subject = &ctx->route.digest;
     l->reference = &ctx->route.reference;
 
@@ -96,7 +102,7 @@ ngx_http_oci_referrers_here(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     }
 
     if (ngx_http_oci_referrers_cached(r, ctx, l, &body) == OCI_OK) {
-        return ngx_http_oci_referrers_answer(r, l, body.data, body.len);
+        return ngx_http_oci_referrers_answer(r, l, &body);
     }
 
     return ngx_http_oci_list_post(r, l, ngx_http_oci_referrers_work,
@@ -184,6 +190,11 @@ ngx_http_oci_referrers_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     ngx_memcpy(body->data, v.body, v.body_len);
 
+    if (l->ask.zstd) {
+        l->form = v.form;
+        l->origin = v.origin;
+    }
+
     return OCI_OK;
 }
 
@@ -215,6 +226,7 @@ ngx_http_oci_referrers_work(void *data)
         ngx_http_oci_cache_put_answer(&l->ask, l->reference, &l->filter,
                                       (u_char *) l->next,
                                       ngx_strlen(l->next), &v);
+        l->origin = v.stamp;
     }
 
     return rc;
@@ -227,9 +239,13 @@ ngx_http_oci_referrers_done(ngx_http_request_t *r, void *data, int rc)
     ngx_http_oci_list_ctx_t  *l = data;
 
     ngx_int_t  n;
+    ngx_str_t  body;
 
     if (rc == OCI_OK) {
-        n = ngx_http_oci_referrers_answer(r, l, l->list.body, l->list.len);
+        body.data = l->list.body;
+        body.len = l->list.len;
+
+        n = ngx_http_oci_referrers_answer(r, l, &body);
 
     } else {
         n = ngx_http_oci_send_failure(r, rc);
@@ -241,9 +257,10 @@ ngx_http_oci_referrers_done(ngx_http_request_t *r, void *data, int rc)
 
 static ngx_int_t
 ngx_http_oci_referrers_answer(ngx_http_request_t *r,
-    ngx_http_oci_list_ctx_t *l, u_char *body, size_t len)
+    ngx_http_oci_list_ctx_t *l, ngx_str_t *body)
 {
-    ngx_str_t  value;
+    ngx_str_t                 value;
+    ngx_http_oci_loc_conf_t  *olcf;
 
     if (l->filtered) {
         ngx_str_set(&value, "artifactType");
@@ -264,6 +281,12 @@ ngx_http_oci_referrers_answer(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (olcf->zstd && ngx_http_oci_zstd_list(r, l, body) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     return ngx_http_oci_send_memory(r, NGX_HTTP_OK, &ngx_http_oci_type_index,
-                                    body, len);
+                                    body->data, body->len);
 }

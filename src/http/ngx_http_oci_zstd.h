@@ -2,8 +2,9 @@
 /*
  * Copyright (C) the ngx_http_oci_module authors
  *
- * Content-Encoding: zstd.  Only a GET of a whole blob is ever answered so;
- * everything else, and every digest, speaks of the content as it is.
+ * Content-Encoding: zstd.  Only a GET of a whole blob or manifest, or of a
+ * list of referrers, is ever answered so; everything else, and every digest,
+ * speaks of the content as it is.
  */
 
 
@@ -12,6 +13,7 @@
 
 
 #include "ngx_http_oci_content.h"
+#include "ngx_http_oci_list.h"
 
 
 /* a setter: 0.15, of the size, in thousandths */
@@ -23,12 +25,37 @@ void ngx_http_oci_zstd_conf_init(ngx_http_oci_loc_conf_t *conf);
 char *ngx_http_oci_zstd_conf_merge(ngx_conf_t *cf,
     ngx_http_oci_loc_conf_t *prev, ngx_http_oci_loc_conf_t *conf);
 
+/* 1 if what is asked for may be sent compressed */
+#define ngx_http_oci_zstd_wanted(r, olcf)                                     \
+    ((olcf)->zstd && ngx_http_oci_zstd_asked(r))
+
+ngx_uint_t ngx_http_oci_zstd_asked(ngx_http_request_t *r);
+
 /*
- * Changes content to its companion, if this request may get one and it is
- * there; if it is not, begins to make it.  For every answer with a blob's
- * content, the one of a HEAD included.  NGX_OK or NGX_ERROR.
+ * What a lookup in the zone with ask->zstd said of content's data: form, and
+ * its length.
+ */
+void ngx_http_oci_zstd_form(ngx_http_oci_content_t *content,
+    const ngx_http_oci_cache_ask_t *ask, ngx_http_oci_cache_form_e form,
+    size_t len);
+
+/*
+ * Where oci_zstd is on, for every answer with content, the one of a HEAD
+ * included.  Content in memory that is to be compressed is, at once, and kept
+ * in the zone.  NGX_OK or NGX_ERROR.
  */
 ngx_int_t ngx_http_oci_zstd_content(ngx_http_request_t *r,
+    ngx_http_oci_content_t *content);
+
+/* the same for a list that the zone keeps, of which body is what to send */
+ngx_int_t ngx_http_oci_zstd_list(ngx_http_request_t *r,
+    ngx_http_oci_list_ctx_t *l, ngx_str_t *body);
+
+/*
+ * The same for a blob, whose file is changed to its companion, if this
+ * request may get one and it is there; if it is not, it begins to be made.
+ */
+ngx_int_t ngx_http_oci_zstd_blob(ngx_http_request_t *r,
     ngx_http_oci_ctx_t *ctx, ngx_http_oci_content_t *content);
 
 

@@ -6,7 +6,8 @@
  *
  * A file may have several names in _cached/, and some in _blobs/.  Each name
  * counts for its share of the file, and what is freed counts when the last
- * name has gone, which is the one in blobs/, when no repository has any.
+ * name has gone, which is the one in blobs/, when no repository has any.  Of
+ * a companion each name has its share as well: it goes with its blob.
  */
 
 
@@ -298,9 +299,9 @@ oci_evict_look(oci_evict_t *e, const char *name)
         return OCI_OK;
     }
 
-    /* but for the one in blobs/ */
+    share = (int64_t) st.st_size + oci_zstd_size(e->store, &d);
 
-    share = (int64_t) st.st_size;
+    /* but for the one in blobs/ */
 
     if (st.st_nlink > 2) {
         share /= (int64_t) st.st_nlink - 1;

@@ -3,7 +3,8 @@
  * Copyright (C) the ngx_http_oci_module authors
  *
  * Eviction of what was filled from upstream: names in _cached/, those that
- * were used least recently first.  What was pushed is never touched.
+ * were used least recently first, each with its companion (oci_zstd.h).  What
+ * was pushed is never touched.
  *
  * A pass goes over all repositories in small steps, adds up what there is,
  * and remembers the oldest; at its end as many of them go as have to.  Where
@@ -20,7 +21,7 @@
 
 
 typedef struct {
-    int64_t     max_size;       /* bytes in _cached/, 0: no limit */
+    int64_t     max_size;       /* bytes of all in _cached/, 0: no limit */
     int64_t     min_free;       /* bytes of the file system, 0: no limit */
     int64_t     inactive;       /* seconds since the last use, 0: no limit */
 } oci_evict_limits_t;

@@ -16,6 +16,7 @@
 #include "oci_path.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -86,6 +87,18 @@ oci_zstd_open(const oci_store_t *s, const oci_digest_t *d, oci_file_t *f)
     }
 
     return rc;
+}
+
+
+int64_t
+oci_zstd_size(const oci_store_t *s, const oci_digest_t *d)
+{
+    char         path[OCI_PATH_MAX];
+    struct stat  st;
+
+    oci_path_zstd(path, s, d);
+
+    return (lstat(path, &st) == 0) ? (int64_t) st.st_size : 0;
 }
 
 
@@ -639,4 +652,41 @@ oci_zstd_destroy(oci_zstd_t *z)
     ZSTD_freeCCtx(z->ctx);
     free(z->ibuf);
     free(z);
+}
+
+
+oci_zstd_small_t *
+oci_zstd_small_create(int level)
+{
+    ZSTD_CCtx  *ctx;
+
+    ctx = ZSTD_createCCtx();
+
+    if (ctx != NULL
+        && ZSTD_isError(ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel,
+                                               level)))
+    {
+        ZSTD_freeCCtx(ctx);
+        ctx = NULL;
+    }
+
+    return ctx;
+}
+
+
+int
+oci_zstd_small(oci_zstd_small_t *ctx, const u_char *body, size_t len,
+    u_char *out, size_t *n)
+{
+    size_t  rc;
+
+    rc = ZSTD_compress2(ctx, out, *n, body, len);
+
+    if (!ZSTD_isError(rc)) {
+        *n = rc;
+        return OCI_OK;
+    }
+
+    return ZSTD_getErrorCode(rc) == ZSTD_error_dstSize_tooSmall ? OCI_RANGE
+                                                                : OCI_ERROR;
 }

@@ -15,7 +15,7 @@
 #include "oci_blob.h"
 
 
-#define OCI_ZSTD_MIN        (64 * 1024)     /* of a blob that may get one */
+#define OCI_ZSTD_MIN        (32 * 1024)     /* of a blob that may get one */
 
 /*
  * Above it windows are larger than the 8 MiB that a decoder of HTTP must be
@@ -25,6 +25,7 @@
 
 
 typedef struct oci_zstd_s  oci_zstd_t;
+typedef struct ZSTD_CCtx_s  oci_zstd_small_t;
 
 
 typedef struct {
@@ -40,6 +41,9 @@ typedef struct {
  */
 int oci_zstd_open(const oci_store_t *s, const oci_digest_t *d,
     oci_file_t *f);
+
+/* the bytes of it; 0: there is none */
+int64_t oci_zstd_size(const oci_store_t *s, const oci_digest_t *d);
 
 /* removes it, with its blob; returns the bytes of it */
 int64_t oci_zstd_drop(const oci_store_t *s, const oci_digest_t *d);
@@ -70,6 +74,16 @@ int oci_zstd_step(oci_zstd_t *z, size_t max);
 
 /* at any time but during a step: what is not complete is removed */
 void oci_zstd_destroy(oci_zstd_t *z);
+
+
+/*
+ * What is small, at once: a context to be used again and again (NULL: no
+ * memory), and a body of len bytes, into the *n bytes that it may become at
+ * most; *n then is its length.  OCI_OK; OCI_RANGE: it becomes more; OCI_ERROR.
+ */
+oci_zstd_small_t *oci_zstd_small_create(int level);
+int oci_zstd_small(oci_zstd_small_t *ctx, const u_char *body, size_t len,
+    u_char *out, size_t *n);
 
 
 #endif /* _OCI_ZSTD_H_INCLUDED_ */

@@ -34,6 +34,12 @@ static void ngx_http_oci_cache_tag_key(ngx_http_oci_zone_key_t *key,
     const ngx_http_oci_cache_ask_t *ask, const oci_str_t *tag);
 static void ngx_http_oci_cache_body(const ngx_http_oci_zone_entry_t *e,
     u_char *buf, ngx_http_oci_cache_value_t *v);
+static void ngx_http_oci_cache_form(const ngx_http_oci_cache_ask_t *ask,
+    const ngx_http_oci_zone_entry_t *e, const ngx_http_oci_zone_key_t *key,
+    u_char *buf, ngx_http_oci_cache_value_t *v);
+static void ngx_http_oci_cache_put_form(const ngx_http_oci_cache_ask_t *ask,
+    const ngx_http_oci_zone_key_t *key, const oci_stamp_t *origin,
+    const u_char *body, size_t len);
 static void ngx_http_oci_cache_mark(const ngx_http_oci_cache_ask_t *ask,
     ngx_http_oci_zone_entry_t *e, const ngx_http_oci_cache_value_t *v);
 
@@ -50,6 +56,7 @@ ngx_http_oci_cache_ask(ngx_http_oci_cache_ask_t *ask, ngx_http_oci_zone_t *z,
     ask->valid = (ngx_msec_t) valid * 1000;
     ask->valid_missing = (ngx_msec_t) valid_missing * 1000;
     ask->edge = 0;
+    ask->zstd = 0;
 }
 
 
@@ -127,6 +134,45 @@ ngx_http_oci_cache_body(const ngx_http_oci_zone_entry_t *e, u_char *buf,
         v->body = buf;
         v->body_len = e->body_len;
     }
+}
+
+
+/* the body of e, compressed where key has it so */
+
+static void
+ngx_http_oci_cache_form(const ngx_http_oci_cache_ask_t *ask,
+    const ngx_http_oci_zone_entry_t *e, const ngx_http_oci_zone_key_t *key,
+    u_char *buf, ngx_http_oci_cache_value_t *v)
+{
+    ngx_http_oci_zone_entry_t  *packed;
+
+    packed = ngx_http_oci_zone_find(ask->zone, key);
+
+    v->form = NGX_HTTP_OCI_CACHE_PLAIN;
+    v->origin.inode = e->inode;
+    v->origin.ctime = e->ctime;
+
+    if (packed != NULL
+        && packed->generation == e->generation
+        && packed->inode == e->inode
+        && packed->ctime == e->ctime)
+    {
+        packed->used = 1;
+
+        if (packed->body_len) {
+            ngx_http_oci_zone_copy(packed, buf);
+
+            v->form = NGX_HTTP_OCI_CACHE_ZSTD;
+            v->body = buf;
+            v->body_len = packed->body_len;
+
+            return;
+        }
+
+        v->form = NGX_HTTP_OCI_CACHE_NEVER;
+    }
+
+    ngx_http_oci_cache_body(e, buf, v);
 }
 
 
@@ -209,7 +255,14 @@ ngx_http_oci_cache_manifest(const ngx_http_oci_cache_ask_t *ask,
     ngx_memcpy(rec->media_type, m.type, m.type_len);
     rec->media_type[m.type_len] = '\0';
 
-    ngx_http_oci_cache_body(e, buf, v);
+    if (ask->zstd) {
+        ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_ZSTD, ask,
+                                      &rec->digest);
+        ngx_http_oci_cache_form(ask, e, &key, buf, v);
+
+    } else {
+        ngx_http_oci_cache_body(e, buf, v);
+    }
 
 done:
 
@@ -307,7 +360,14 @@ ngx_http_oci_cache_blob(const ngx_http_oci_cache_ask_t *ask,
         v->size = b.size;
         v->touched = b.touched;
 
-        ngx_http_oci_cache_body(e, buf, v);
+        if (ask->zstd) {
+            ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_ZSTD, ask,
+                                          d);
+            ngx_http_oci_cache_form(ask, e, &key, buf, v);
+
+        } else {
+            ngx_http_oci_cache_body(e, buf, v);
+        }
     }
 
     ngx_http_oci_zone_unlock(ask->zone);
@@ -353,6 +413,61 @@ ngx_http_oci_cache_put_blob(const ngx_http_oci_cache_ask_t *ask,
 }
 
 
+void
+ngx_http_oci_cache_put_zstd(const ngx_http_oci_cache_ask_t *ask,
+    const oci_digest_t *d, const oci_stamp_t *origin, const u_char *body,
+    size_t len)
+{
+    ngx_http_oci_zone_key_t  key;
+
+    ngx_http_oci_cache_digest_key(&key, NGX_HTTP_OCI_ZONE_ZSTD, ask, d);
+    ngx_http_oci_cache_put_form(ask, &key, origin, body, len);
+}
+
+
+void
+ngx_http_oci_cache_put_answer_zstd(const ngx_http_oci_cache_ask_t *ask,
+    const oci_str_t *first, const oci_str_t *second,
+    const oci_stamp_t *origin, const u_char *body, size_t len)
+{
+    ngx_http_oci_zone_key_t  key;
+
+    /* a digest is always of the same bytes; an answer may be another one */
+
+    if (origin->inode == 0) {
+        return;
+    }
+
+    ngx_http_oci_zone_key(&key, NGX_HTTP_OCI_ZONE_ZSTD, ask->repo, first,
+                          second);
+    ngx_http_oci_cache_put_form(ask, &key, origin, body, len);
+}
+
+
+static void
+ngx_http_oci_cache_put_form(const ngx_http_oci_cache_ask_t *ask,
+    const ngx_http_oci_zone_key_t *key, const oci_stamp_t *origin,
+    const u_char *body, size_t len)
+{
+    ngx_http_oci_zone_t         *z;
+    ngx_http_oci_cache_value_t   v;
+
+    z = ask->zone;
+    v.stamp = *origin;
+
+    ngx_http_oci_zone_lock(z);
+    ngx_http_oci_zone_change(z);
+
+    ngx_http_oci_cache_mark(ask,
+        ngx_http_oci_zone_add(z, key, 0, NULL, 0, body, body ? len : 0),
+        &v);
+
+    ngx_http_oci_zone_unlock(z);
+
+    ngx_http_oci_zone_warn(z, ngx_cycle->log);
+}
+
+
 ngx_http_oci_cache_e
 ngx_http_oci_cache_answer(const ngx_http_oci_cache_ask_t *ask,
     const oci_str_t *first, const oci_str_t *second, u_char *meta,
@@ -382,7 +497,14 @@ ngx_http_oci_cache_answer(const ngx_http_oci_cache_ask_t *ask,
 
             v->size = e->body_len;
 
-            ngx_http_oci_cache_body(e, buf, v);
+            if (ask->zstd) {
+                ngx_http_oci_zone_key(&key, NGX_HTTP_OCI_ZONE_ZSTD, ask->repo,
+                                      first, second);
+                ngx_http_oci_cache_form(ask, e, &key, buf, v);
+
+            } else {
+                ngx_http_oci_cache_body(e, buf, v);
+            }
         }
     }
 

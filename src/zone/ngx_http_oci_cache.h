@@ -43,7 +43,17 @@ typedef struct {
     ngx_msec_t              valid_missing;  /* the same of a negative one */
     unsigned                edge:1;         /* tags are what the upstream has
                                                said, not the disk */
+    unsigned                zstd:1;         /* a compressed body is welcome */
 } ngx_http_oci_cache_ask_t;
+
+
+/* of a body in a lookup with ask->zstd */
+
+typedef enum {
+    NGX_HTTP_OCI_CACHE_PLAIN = 0,   /* nobody has compressed it yet */
+    NGX_HTTP_OCI_CACHE_ZSTD,        /* it is compressed */
+    NGX_HTTP_OCI_CACHE_NEVER        /* it is plain: it does not pay */
+} ngx_http_oci_cache_form_e;
 
 
 /* what a lookup gives and a put takes */
@@ -54,6 +64,8 @@ typedef struct {
     oci_stamp_t             stamp;
     u_char                 *body;           /* NULL: none is kept */
     size_t                  body_len;
+    ngx_http_oci_cache_form_e  form;        /* set with ask->zstd only */
+    oci_stamp_t             origin;         /* the same: of the body's entry */
 } ngx_http_oci_cache_value_t;
 
 
@@ -106,6 +118,18 @@ ngx_http_oci_cache_e ngx_http_oci_cache_answer(
 void ngx_http_oci_cache_put_answer(const ngx_http_oci_cache_ask_t *ask,
     const oci_str_t *first, const oci_str_t *second, const u_char *meta,
     size_t meta_len, const ngx_http_oci_cache_value_t *v);
+
+/*
+ * Keeps the compressed form of a manifest's or blob's body, or of an answer:
+ * good for an entry of it that was read from the same (origin) under the same
+ * counter.  body NULL: it does not pay.
+ */
+void ngx_http_oci_cache_put_zstd(const ngx_http_oci_cache_ask_t *ask,
+    const oci_digest_t *d, const oci_stamp_t *origin, const u_char *body,
+    size_t len);
+void ngx_http_oci_cache_put_answer_zstd(const ngx_http_oci_cache_ask_t *ask,
+    const oci_str_t *first, const oci_str_t *second,
+    const oci_stamp_t *origin, const u_char *body, size_t len);
 
 /*
  * An expired entry was looked at on the disk and found to be the same: it is

@@ -48,6 +48,7 @@
 #define NGX_HTTP_OCI_ZONE_CIRCUIT    8
 #define NGX_HTTP_OCI_ZONE_EDGE_TAG   9      /* as the upstream said */
 #define NGX_HTTP_OCI_ZONE_SIGNED     10     /* whom a signed URL stands for */
+#define NGX_HTTP_OCI_ZONE_ZSTD       11     /* what a body is, compressed */
 
 
 typedef struct ngx_http_oci_zone_chunk_s  ngx_http_oci_zone_chunk_t;

@@ -740,3 +740,19 @@ add("zstd-however-little-it-saves", "src/store/oci_zstd.c",
     "        if (z->written > z->most) {",
     "        if (z->written > 2 * z->size) {",
     "test_zstd:test_not_worth", "t/test_zstd.py::test_not_worth_it")
+
+add("zstd-counts-for-nothing", "src/store/oci_evict.c",
+    "    share = (int64_t) st.st_size + oci_zstd_size(e->store, &d);",
+    "    share = (int64_t) st.st_size;",
+    "test_evict:test_companions", "t/test_zstd.py::test_evicted")
+
+add("zstd-stays-after-eviction", "src/store/oci_evict.c",
+    "        e->stats.bytes += (uint64_t) oci_zstd_drop(e->store, "
+    "&name->digest);",
+    "",
+    "test_evict:test_companions", "t/test_zstd.py::test_evicted")
+
+add("zstd-stays-after-collection", "src/store/oci_collect.c",
+    "        if (oci_zstd_sweep(c->store, &c->opened) == OCI_ERROR) {",
+    "        if (0) {",
+    "t/test_zstd.py::test_collected")

@@ -670,9 +670,47 @@ add("zstd-of-a-range", ZSTD,
     "t/test_zstd.py::test_ranges_and_heads")
 
 add("zstd-for-everybody", ZSTD,
-    "        || !ngx_http_oci_zstd_accepted(r))",
-    "        || ngx_http_oci_zstd_accepted(r) > 1)",
-    "t/test_zstd.py::test_who_does_not_name_it")
+    "    return accepted;",
+    "    return accepted + 1;",
+    "t/test_zstd.py::test_who_does_not_name_it",
+    "t/test_zstd_small.py::test_for_whom")
+
+add("zstd-refused-in-another-line", ZSTD,
+    "            if (rc < 0) {\n                return 0;",
+    "            if (rc < -1) {\n                return 0;",
+    "t/test_zstd_small.py::test_for_whom_lines")
+
+add("zstd-of-small-ones-however-little-it-saves", ZSTD,
+    "    *n = size * (1000 - olcf->zstd_min_ratio) / 1000;",
+    "    *n = size;",
+    "t/test_zstd_small.py::test_that_does_not_pay")
+
+add("zstd-of-a-small-one-of-any-age", "src/zone/ngx_http_oci_cache.c",
+    "        && packed->generation == e->generation",
+    "",
+    "t/test_zstd_small.py::test_is_as_old_as_what_it_is_of")
+
+add("zstd-of-a-small-one-of-another-file", "src/zone/ngx_http_oci_cache.c",
+    "        && packed->inode == e->inode\n"
+    "        && packed->ctime == e->ctime)",
+    "        )",
+    "t/test_zstd_small.py::test_changed_elsewhere")
+
+add("zstd-of-a-small-one-is-forgotten", "src/zone/ngx_http_oci_cache.c",
+    "        ngx_http_oci_zone_add(z, key, 0, NULL, 0, body, body ? len : 0),",
+    "        NULL,",
+    "t/test_zstd_small.py::test_kept")
+
+add("zstd-a-small-one-has-no-vary", ZSTD,
+    "    if (ngx_http_oci_add_header(r, \"Vary\", &ngx_http_oci_zstd_vary)\n"
+    "        != NGX_OK)\n"
+    "    {\n"
+    "        return NGX_ERROR;\n"
+    "    }\n"
+    "\n"
+    "    if (content->ask == NULL",
+    "    if (content->ask == NULL",
+    "t/test_zstd_small.py::test_for_whom")
 
 add("zstd-with-the-tag-of-the-blob", "src/http/ngx_http_oci_content.c",
     "    if (zstd) {\n        p = ngx_cpymem(",

@@ -8,6 +8,7 @@
 #include "oci_blob.h"
 #include "oci_evict.h"
 #include "oci_generation.h"
+#include "oci_zstd.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 
 static void put(oci_store_t *s, oci_digest_t *d, const char *repo,
     unsigned n, int64_t age);
+static void companion(oci_store_t *s, oci_digest_t *d, size_t size);
 static int pass(oci_evict_t *e, const oci_evict_limits_t *limits);
 static int has(oci_store_t *s, oci_digest_t *d, const char *repo);
 static int in_blobs(oci_store_t *s, oci_digest_t *d);
@@ -134,6 +136,59 @@ test_shared(void **state)
     assert_false(in_blobs(&s, &both));
     assert_true(has(&s, &pushed, "a"));
     assert_true(in_blobs(&s, &pushed));
+
+    oci_evict_destroy(e);
+    help_store_close(&s);
+}
+
+
+/* companions count, and go with their blobs */
+
+static void
+test_companions(void **state)
+{
+    char                  path[OCI_PATH_MAX];
+    oci_repo_t            a, b;
+    oci_evict_t          *e;
+    oci_store_t           s;
+    oci_digest_t          d, other;
+    oci_evict_limits_t    limits = { 0, 0, 0 };
+
+    (void) state;
+
+    help_store_open(&s, 0);
+    a = help_repo("", "a");
+    b = help_repo("n", "b");
+
+    put(&s, &d, "a", 1, 100);
+    oci_path_repo_cached(path, &s, &a, &d);
+    assert_int_equal(oci_blob_cache(&s, &b, &d, path, SIZE), OCI_OK);
+    help_make_old(path, 100);
+
+    put(&s, &other, "a", 2, 50);
+
+    companion(&s, &d, 4000);
+    companion(&s, &other, 600);
+
+    e = oci_evict_create(&s);
+    assert_int_equal(pass(e, &limits), OCI_NOT_FOUND);
+    assert_int_equal(oci_evict_stats(e)->size, 2 * SIZE + 4600);
+
+    /* that which would be enough without them is not */
+
+    limits.max_size = 2 * SIZE + 1000;
+    assert_int_equal(pass(e, &limits), OCI_NOT_FOUND);
+
+    assert_int_equal(oci_evict_stats(e)->names, 2);
+    assert_int_equal(oci_evict_stats(e)->size, SIZE + 600);
+    assert_int_equal(oci_evict_stats(e)->bytes, SIZE + 4000);
+    assert_int_equal(oci_zstd_size(&s, &d), 0);
+    assert_int_equal(oci_zstd_size(&s, &other), 600);
+
+    oci_path_zstd(path, &s, &d);
+    assert_false(help_exists(path));
+    assert_false(in_blobs(&s, &d));
+    assert_true(has(&s, &other, "a"));
 
     oci_evict_destroy(e);
     help_store_close(&s);
@@ -305,6 +360,23 @@ put(oci_store_t *s, oci_digest_t *d, const char *repo, unsigned n,
 }
 
 
+static void
+companion(oci_store_t *s, oci_digest_t *d, size_t size)
+{
+    char    path[OCI_PATH_MAX];
+    u_char  data[SIZE];
+
+    memset(data, 0, sizeof(data));
+
+    oci_path_zstd(path, s, d);
+    *strrchr(path, '/') = '\0';
+    assert_int_equal(oci_dir_make(s, path), OCI_OK);
+
+    oci_path_zstd(path, s, d);
+    help_write(path, data, size);
+}
+
+
 static int
 pass(oci_evict_t *e, const oci_evict_limits_t *limits)
 {
@@ -355,6 +427,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_oldest_first),
         cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_companions),
         cmocka_unit_test(test_min_free),
         cmocka_unit_test(test_state),
         cmocka_unit_test(test_used_meanwhile)

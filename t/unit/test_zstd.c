@@ -256,11 +256,50 @@ test_sweep(void **state)
 }
 
 
+static void
+test_small(void **state)
+{
+    size_t             n, i;
+    u_char             out[SIZE];
+    char               text[4000];
+    oci_zstd_small_t  *ctx;
+
+    (void) state;
+
+    ctx = oci_zstd_small_create(1);
+    assert_non_null(ctx);
+
+    /* the same context again and again */
+
+    for (i = 0; i < 3; i++) {
+        n = 3600;
+        assert_int_equal(oci_zstd_small(ctx, (u_char *) content + i, 4000,
+                                        out, &n),
+                         OCI_OK);
+        assert_true(n > 0 && n < 3600);
+        assert_int_equal(ZSTD_decompress(text, sizeof(text), out, n), 4000);
+        assert_memory_equal(text, content + i, 4000);
+
+        /* the length stands in the frame: a client need not guess */
+
+        assert_int_equal(ZSTD_getFrameContentSize(out, n), 4000);
+
+        n = 500;
+        assert_int_equal(oci_zstd_small(ctx, (u_char *) content, 4000, out,
+                                        &n),
+                         OCI_RANGE);
+    }
+
+    ZSTD_freeCCtx(ctx);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_made, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_small, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_worth, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_at_a_time, setup, teardown),
