@@ -8,7 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.join(os.path.dirname(os.path.dirname(HERE)), "build",
                      "bench")
 NAMES = ("pace", "push", "sink", "limit", "load", "many",
-         "hold", "cold")
+         "hold", "cold", "weights")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-O2",
          "-Wall", "-Wextra", "-Wshadow", "-Wpointer-arith", "-Werror",
          "-DOPENSSL_SUPPRESS_DEPRECATED"]
@@ -29,7 +29,7 @@ def build():
             continue
         subprocess.run([os.environ.get("CC", "gcc")] + FLAGS + [
             "-o", program, source, shared[0], "-lssl", "-lcrypto",
-            "-lpthread"],
+            "-lpthread", "-lm"],
             check=True, stdin=subprocess.DEVNULL)
 
 
