@@ -273,12 +273,13 @@ def test_edge(factory, upstreams):
     assert up.sent(D) == len(TEXT)
 
 
-def test_in_steps(factory):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_in_steps(factory, threads):
     """A large one goes on from turn to turn."""
     rnd = random.Random(1)
     piece = bytes(rnd.choices(b"abcdefgh", k=1 << 20))
     data = piece * 150
-    n = factory(location=ON)
+    n = factory(location=ON + "oci_zstd_level 3 threads=%d;" % threads)
     d = n.client().push("a", data)
     get(n, d, **ZSTD)
     wait_for("a companion", lambda: os.path.exists(companion(n, d)), 60)
@@ -287,9 +288,31 @@ def test_in_steps(factory):
     assert digest(unpack(r.body)) == d
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_worker_ends(factory, threads):
+    """In the middle of one: nothing is left, and another one makes it."""
+    data = os.urandom(150 << 20).translate(b"abcdefgh" * 32)
+    n = factory(workers=1,
+                location=ON + "oci_zstd_level 9 threads=%d;" % threads)
+    d = n.client().push("a", data)
+    get(n, d, **ZSTD)
+    wait_for("the beginning", lambda: os.listdir(n.path("tmp")))
+    n.reload(gone=True)
+    assert not os.listdir(n.path("tmp"))
+    assert not os.path.exists(companion(n, d))
+    get(n, d, **ZSTD)
+    wait_for("a companion", lambda: os.path.exists(companion(n, d)), 60)
+    assert digest(unpack(get(n, d, **ZSTD).body)) == d
+
+
 @pytest.mark.parametrize("text, said", [
     ("oci_zstd_level 0;", '"oci_zstd_level" must be 1 to 19'),
     ("oci_zstd_level 20;", '"oci_zstd_level" must be 1 to 19'),
+    ("oci_zstd_level x;", '"oci_zstd_level" must be 1 to 19'),
+    ("oci_zstd_level 3; oci_zstd_level 3;", "is duplicate"),
+    ("oci_zstd_level 3 threads=0;", '"threads" must be 1 to 64'),
+    ("oci_zstd_level 3 threads=x;", '"threads" must be 1 to 64'),
+    ("oci_zstd_level 3 four;", 'invalid parameter "four"'),
     ("oci_zstd_min_ratio 1;", "must be a number from 0 to 0.999"),
     ("oci_zstd_min_ratio x;", "must be a number from 0 to 0.999"),
     ("oci_zstd_min_ratio 0.1; oci_zstd_min_ratio 0.2;", "is duplicate")])

@@ -159,10 +159,10 @@ static ngx_command_t  ngx_http_oci_commands[] = {
       NULL },
 
     { ngx_string("oci_zstd_level"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_num_slot,
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_oci_zstd_conf_level,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_oci_loc_conf_t, zstd_level),
+      0,
       NULL },
 
     { ngx_string("oci_zstd_min_ratio"),
@@ -505,9 +505,9 @@ ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_sec_value(conf->upload_timeout, prev->upload_timeout,
                              24 * 60 * 60);
 
-    if (ngx_http_oci_edge_conf_merge(cf, prev, conf) != NGX_CONF_OK
-        || ngx_http_oci_zstd_conf_merge(cf, prev, conf) != NGX_CONF_OK)
-    {
+    ngx_http_oci_zstd_conf_merge(prev, conf);
+
+    if (ngx_http_oci_edge_conf_merge(cf, prev, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -110,6 +110,7 @@ typedef struct {
     ngx_http_oci_signed_conf_t *signed_urls;    /* NULL: none */
     ngx_flag_t                  zstd;
     ngx_int_t                   zstd_level;
+    ngx_int_t                   zstd_threads;
     ngx_int_t                   zstd_min_ratio;     /* thousandths */
 
     ngx_http_oci_edge_conf_t   *edge;       /* NULL: no upstream */

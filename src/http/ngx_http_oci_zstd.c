@@ -34,8 +34,9 @@
 
 typedef struct {
     ngx_http_oci_job_t    job;
-    oci_zstd_t           *zstd;
+    oci_zstd_t           *zstd;         /* NULL: gone already */
     ngx_thread_pool_t    *pool;
+    ngx_uint_t            last;         /* the worker is to end */
 } ngx_http_oci_zstd_job_t;
 
 
@@ -378,9 +379,11 @@ ngx_http_oci_zstd_start(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     }
 
     params.level = (int) olcf->zstd_level;
+    params.threads = (int) olcf->zstd_threads;
     params.min_ratio = (unsigned) olcf->zstd_min_ratio;
     params.reserve = olcf->store->min_free;
 
+    zj->last = 0;
     zj->pool = olcf->write_pool;
     zj->zstd = oci_zstd_create(&olcf->store->store, &ctx->repo,
                                &ctx->route.digest, &params);
@@ -407,6 +410,13 @@ ngx_http_oci_zstd_work(void *data)
 {
     ngx_http_oci_zstd_job_t  *zj = data;
 
+    if (zj->last) {
+        oci_zstd_destroy(zj->zstd);
+        zj->zstd = NULL;
+
+        return OCI_NOT_FOUND;
+    }
+
     return oci_zstd_step(zj->zstd, NGX_HTTP_OCI_ZSTD_STEP);
 }
 
@@ -416,12 +426,15 @@ ngx_http_oci_zstd_done(void *data, int rc)
 {
     ngx_http_oci_zstd_job_t  *zj = data;
 
-    /* a worker that is to end ends; another one begins again */
+    if (rc == OCI_AGAIN) {
 
-    if (rc == OCI_AGAIN && !ngx_exiting && !ngx_terminate
-        && ngx_http_oci_job_post(&zj->job, zj->pool) == NGX_OK)
-    {
-        return;
+        /* a worker that is to end ends; another one begins again */
+
+        zj->last = ngx_exiting || ngx_terminate;
+
+        if (ngx_http_oci_job_post(&zj->job, zj->pool) == NGX_OK) {
+            return;
+        }
     }
 
     if (rc == OCI_ERROR || rc == OCI_RANGE || rc == OCI_CONFLICT) {
@@ -431,10 +444,61 @@ ngx_http_oci_zstd_done(void *data, int rc)
                                       : NGX_HTTP_OCI_ZSTD_REST);
     }
 
-    oci_zstd_destroy(zj->zstd);
+    if (zj->zstd) {
+        oci_zstd_destroy(zj->zstd);
+    }
+
     ngx_free(zj);
 
     ngx_http_oci_zstd_busy = NULL;
+}
+
+
+char *
+ngx_http_oci_zstd_conf_level(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_oci_loc_conf_t  *olcf = conf;
+
+    ngx_str_t  *value;
+
+    static const size_t  skip = sizeof("threads=") - 1;
+
+    if (olcf->zstd_level != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    olcf->zstd_level = ngx_atoi(value[1].data, value[1].len);
+
+    if (olcf->zstd_level < 1 || olcf->zstd_level > OCI_ZSTD_LEVEL_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"oci_zstd_level\" must be 1 to %d",
+                           OCI_ZSTD_LEVEL_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    olcf->zstd_threads = 1;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value[2].data, "threads=", skip) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid parameter \"%V\"",
+                           &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    olcf->zstd_threads = ngx_atoi(value[2].data + skip, value[2].len - skip);
+
+    if (olcf->zstd_threads < 1 || olcf->zstd_threads > OCI_ZSTD_THREADS_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"threads\" must be 1 to %d",
+                           OCI_ZSTD_THREADS_MAX);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -469,24 +533,17 @@ ngx_http_oci_zstd_conf_init(ngx_http_oci_loc_conf_t *conf)
 {
     conf->zstd = NGX_CONF_UNSET;
     conf->zstd_level = NGX_CONF_UNSET;
+    conf->zstd_threads = NGX_CONF_UNSET;
     conf->zstd_min_ratio = NGX_CONF_UNSET;
 }
 
 
-char *
-ngx_http_oci_zstd_conf_merge(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *prev,
+void
+ngx_http_oci_zstd_conf_merge(ngx_http_oci_loc_conf_t *prev,
     ngx_http_oci_loc_conf_t *conf)
 {
     ngx_conf_merge_value(conf->zstd, prev->zstd, 0);
     ngx_conf_merge_value(conf->zstd_level, prev->zstd_level, 3);
+    ngx_conf_merge_value(conf->zstd_threads, prev->zstd_threads, 1);
     ngx_conf_merge_value(conf->zstd_min_ratio, prev->zstd_min_ratio, 100);
-
-    if (conf->zstd_level < 1 || conf->zstd_level > OCI_ZSTD_LEVEL_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"oci_zstd_level\" must be 1 to %d",
-                           OCI_ZSTD_LEVEL_MAX);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
 }

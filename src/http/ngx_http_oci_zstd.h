@@ -16,14 +16,18 @@
 #include "ngx_http_oci_list.h"
 
 
+/* a setter: the level, and threads= */
+char *ngx_http_oci_zstd_conf_level(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
 /* a setter: 0.15, of the size, in thousandths */
 char *ngx_http_oci_zstd_conf_ratio(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* its part of a location's configuration */
 void ngx_http_oci_zstd_conf_init(ngx_http_oci_loc_conf_t *conf);
-char *ngx_http_oci_zstd_conf_merge(ngx_conf_t *cf,
-    ngx_http_oci_loc_conf_t *prev, ngx_http_oci_loc_conf_t *conf);
+void ngx_http_oci_zstd_conf_merge(ngx_http_oci_loc_conf_t *prev,
+    ngx_http_oci_loc_conf_t *conf);
 
 /* 1 if what is asked for may be sent compressed */
 #define ngx_http_oci_zstd_wanted(r, olcf)                                     \

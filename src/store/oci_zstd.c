@@ -58,6 +58,7 @@ struct oci_zstd_s {
 };
 
 
+static int oci_zstd_work(oci_zstd_t *z, size_t max);
 static int oci_zstd_begin(oci_zstd_t *z);
 static int oci_zstd_lease(oci_zstd_t *z);
 static int oci_zstd_worth(oci_zstd_t *z);
@@ -207,6 +208,24 @@ oci_zstd_create(const oci_store_t *s, const oci_repo_t *r,
 
 int
 oci_zstd_step(oci_zstd_t *z, size_t max)
+{
+    int  rc;
+
+    rc = oci_zstd_work(z, max);
+
+    /* here, since it waits for the library's threads */
+
+    if (rc != OCI_AGAIN) {
+        ZSTD_freeCCtx(z->ctx);
+        z->ctx = NULL;
+    }
+
+    return rc;
+}
+
+
+static int
+oci_zstd_work(oci_zstd_t *z, size_t max)
 {
     int      rc;
     int64_t  from;
@@ -408,6 +427,13 @@ oci_zstd_context(oci_zstd_t *z)
 
     if (!ZSTD_isError(rc)) {
         rc = ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_checksumFlag, 1);
+    }
+
+    /* the library's own: a library without them does all in this one */
+
+    if (!ZSTD_isError(rc) && z->params.threads > 1) {
+        (void) ZSTD_CCtx_setParameter(z->ctx, ZSTD_c_nbWorkers,
+                                      z->params.threads);
     }
 
     if (!ZSTD_isError(rc)) {

@@ -23,6 +23,8 @@
  */
 #define OCI_ZSTD_LEVEL_MAX  19
 
+#define OCI_ZSTD_THREADS_MAX  64
+
 
 typedef struct oci_zstd_s  oci_zstd_t;
 typedef struct ZSTD_CCtx_s  oci_zstd_small_t;
@@ -30,6 +32,7 @@ typedef struct ZSTD_CCtx_s  oci_zstd_small_t;
 
 typedef struct {
     int        level;           /* 1 .. OCI_ZSTD_LEVEL_MAX */
+    int        threads;         /* 1: the one that makes a step */
     unsigned   min_ratio;       /* thousandths of the size to be saved */
     int64_t    reserve;         /* bytes to be left free on the disk */
 } oci_zstd_params_t;
@@ -72,7 +75,10 @@ oci_zstd_t *oci_zstd_create(const oci_store_t *s, const oci_repo_t *r,
  */
 int oci_zstd_step(oci_zstd_t *z, size_t max);
 
-/* at any time but during a step: what is not complete is removed */
+/*
+ * At any time but during a step: what is not complete is removed.  After
+ * OCI_AGAIN it may wait for other threads to end.
+ */
 void oci_zstd_destroy(oci_zstd_t *z);
 
 

@@ -17,7 +17,7 @@
 #define SIZE  (300 * 1024)
 
 
-static const oci_zstd_params_t  params = { 3, 100, 0 };
+static const oci_zstd_params_t  params = { 3, 1, 100, 0 };
 
 static oci_store_t   store;
 static oci_repo_t    repo;
@@ -133,6 +133,41 @@ test_made(void **state)
     assert_int_equal(oci_zstd_drop(&store, &digest), n);
     assert_int_equal(oci_zstd_drop(&store, &digest), 0);
     assert_int_equal(oci_zstd_open(&store, &digest, &f), OCI_NOT_FOUND);
+}
+
+
+/* small steps leave the other threads to work between them */
+
+static void
+test_threads(void **state)
+{
+    int                n;
+    char              *packed, *text;
+    oci_file_t         f;
+    oci_zstd_params_t  p;
+
+    (void) state;
+
+    p = params;
+    p.threads = 3;
+
+    assert_int_equal(run(&p, 1), OCI_OK);
+    assert_int_equal(oci_zstd_open(&store, &digest, &f), OCI_OK);
+
+    packed = malloc((size_t) f.size);
+    text = malloc(SIZE);
+    assert_non_null(packed);
+    assert_non_null(text);
+
+    n = (int) read(f.fd, packed, (size_t) f.size);
+    assert_int_equal(n, f.size);
+    close(f.fd);
+
+    assert_int_equal(ZSTD_decompress(text, SIZE, packed, (size_t) n), SIZE);
+    assert_memory_equal(text, content, SIZE);
+
+    free(packed);
+    free(text);
 }
 
 
@@ -300,6 +335,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test_setup_teardown(test_made, setup, teardown),
         cmocka_unit_test_setup_teardown(test_small, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_worth, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_at_a_time, setup, teardown),
