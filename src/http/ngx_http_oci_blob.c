@@ -119,6 +119,7 @@ ngx_http_oci_blob_get(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     get->digest = &ctx->route.digest;
     get->file.fd = NGX_INVALID_FILE;
     get->data = NULL;
+    get->len = 0;
     get->form = NGX_HTTP_OCI_CACHE_PLAIN;
     get->scratch = 0;
 

@@ -162,6 +162,7 @@ ngx_http_oci_manifest_init(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     get->record.fd = NGX_INVALID_FILE;
     get->buf = NULL;
     get->data = NULL;
+    get->len = 0;
     get->form = NGX_HTTP_OCI_CACHE_PLAIN;
     get->scratch = 0;
 
