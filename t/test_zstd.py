@@ -278,7 +278,7 @@ def test_in_steps(factory, threads):
     """A large one goes on from turn to turn."""
     rnd = random.Random(1)
     piece = bytes(rnd.choices(b"abcdefgh", k=1 << 20))
-    data = piece * 150
+    data = piece * 100
     n = factory(location=ON + "oci_zstd_level 3 threads=%d;" % threads)
     d = n.client().push("a", data)
     get(n, d, **ZSTD)
@@ -291,9 +291,9 @@ def test_in_steps(factory, threads):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_worker_ends(factory, threads):
     """In the middle of one: nothing is left, and another one makes it."""
-    data = os.urandom(150 << 20).translate(b"abcdefgh" * 32)
+    data = os.urandom(80 << 20).translate(b"abcdefgh" * 32)
     n = factory(workers=1,
-                location=ON + "oci_zstd_level 9 threads=%d;" % threads)
+                location=ON + "oci_zstd_level 6 threads=%d;" % threads)
     d = n.client().push("a", data)
     get(n, d, **ZSTD)
     wait_for("the beginning", lambda: os.listdir(n.path("tmp")))
