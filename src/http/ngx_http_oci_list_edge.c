@@ -46,6 +46,8 @@ static ngx_uint_t ngx_http_oci_list_edge_pushes(ngx_http_oci_list_edge_t *l);
 static int ngx_http_oci_list_edge_pushed_work(void *data);
 static void ngx_http_oci_list_edge_pushed_done(ngx_http_request_t *r,
     void *data, int rc);
+static oci_error_t ngx_http_oci_list_edge_unknown(
+    ngx_http_oci_list_edge_t *l);
 static ngx_int_t ngx_http_oci_list_edge_none(ngx_http_oci_list_edge_t *l,
     ngx_http_oci_cache_status_e status);
 static void ngx_http_oci_list_edge_cleanup(void *data);
@@ -230,6 +232,19 @@ ngx_http_oci_list_edge_cleanup(void *data)
 }
 
 
+/*
+ * What a 404 of the upstream is here.  An upstream without the API answers a
+ * question for referrers like that too, and clients look for their tag then,
+ * unless they are told that there is no such repository.
+ */
+
+static oci_error_t
+ngx_http_oci_list_edge_unknown(ngx_http_oci_list_edge_t *l)
+{
+    return l->tags ? OCI_ERR_NAME_UNKNOWN : OCI_ERR_MANIFEST_UNKNOWN;
+}
+
+
 /* the upstream has no such repository */
 
 static ngx_int_t
@@ -275,8 +290,11 @@ ngx_http_oci_list_edge_go(ngx_http_oci_list_edge_t *l)
                                                    NGX_HTTP_OCI_STATUS_HIT);
             }
 
-            return ngx_http_oci_send_error(r, OCI_ERR_NAME_UNKNOWN, 0, NULL,
-                                           &ctx->repo.name);
+            return ngx_http_oci_send_error(r,
+                                           ngx_http_oci_list_edge_unknown(l),
+                                           0, NULL,
+                                           l->tags ? &ctx->repo.name
+                                                   : &ctx->route.reference);
 
         default:
             break;
@@ -543,7 +561,8 @@ ngx_http_oci_list_edge_answered(ngx_http_oci_upstream_t *u,
             }
         }
 
-        rc = ngx_http_oci_upstream_error(u, answer, OCI_ERR_NAME_UNKNOWN);
+        rc = ngx_http_oci_upstream_error(u, answer,
+                                         ngx_http_oci_list_edge_unknown(l));
     }
 
     ngx_http_finalize_request(r, rc);

@@ -204,6 +204,11 @@ add("list-without-a-right", "src/http/ngx_http_oci_list_edge.c",
     "        switch",
     CLIENTS + "test_two_users")
 
+add("no-referrers-api-as-no-repository", "src/http/ngx_http_oci_list_edge.c",
+    "    return l->tags ? OCI_ERR_NAME_UNKNOWN : OCI_ERR_MANIFEST_UNKNOWN;",
+    "    return OCI_ERR_NAME_UNKNOWN;",
+    "t/test_edge_lists.py::test_upstream_without_referrers")
+
 add("refusal-of-one-for-all", "src/http/ngx_http_oci_manifest_edge.c",
     "        if (answer->status == NGX_HTTP_NOT_FOUND && !u->client) {",
     "        if (answer->status == NGX_HTTP_NOT_FOUND) {",
