@@ -11,6 +11,7 @@
 #   make pytest       the tests over HTTP; T= picks some of them
 #   make conformance  both OCI conformance suites
 #   make interop, bench, soak, mutants
+#   make interop-table    what make interop found goes into the README
 #   make lists        the lists of files in config, from the tree
 #   make test-debug   over an nginx built for debugging, with sanitizers
 #   make build-newest, test-newest    over the newest nginx of Debian's archive
@@ -139,6 +140,9 @@ conformance interop soak mutants bench:
 	@SANITIZE= .ci/build.sh build/$(MODULE)
 	@$(CLEAN_ENV) t/$@/run
 
+interop-table:
+	@$(PYTHON) t/interop/run --readme
+
 test:
 	@.ci/install.sh test
 	@$(PYTHON) .ci/suite.py test
@@ -157,5 +161,5 @@ test-newest:
 
 
 .PHONY: build run install lists clean unit unit-build fuzz fuzz-build check pytest \
-	conformance interop bench soak mutants test test-debug build-newest \
+	conformance interop interop-table bench soak mutants test test-debug build-newest \
 	test-newest

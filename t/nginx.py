@@ -298,8 +298,8 @@ class Nginx(Gate):
             not set(pids) & set(self.workers())
             and len(self.workers()) == self.workers_wanted))
 
-    def restart(self, kill=False):
-        """Everything that is not on the disk is gone.  kill: by kill -9."""
+    def down(self, kill=False):
+        """Ended, with its store and its ports kept: up() begins it anew."""
         if kill:
             self.killed.update(self.workers())
             self._kill_group()
@@ -309,7 +309,14 @@ class Nginx(Gate):
         _live.remove(self)
         if kill:
             os.unlink(os.path.join(self.prefix, "logs", "nginx.pid"))
-        self.start(dict(self.ports))
+
+    def up(self):
+        return self.start(dict(self.ports))
+
+    def restart(self, kill=False):
+        """Everything that is not on the disk is gone.  kill: by kill -9."""
+        self.down(kill)
+        self.up()
 
     def stop(self, gate=True):
         """Graceful; then the gate."""

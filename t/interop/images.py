@@ -79,11 +79,18 @@ def build(lab, base):
     folder = context(lab, base)
     lab.run("podman", "build", "-q", "-t", "localhost/image:v1", folder)
     shutil.rmtree(folder)
-    lab.image = lab.path("work", "image")
+    lab.image = lab.work("image")
     lab.run("podman", "push", "-q", "localhost/image:v1",
             "oci:%s:v1" % lab.image)
     lab.digest = heads(lab.image)[0]
     lab.manifest = load(blob_path(lab.image, lab.digest))
+
+
+def into_podman(lab):
+    """Podman's storage holds the image and nothing else."""
+    lab.run("podman", "rmi", "-f", "-a")
+    lab.run("skopeo", "copy", "-q", "oci:%s:v1" % lab.image,
+            "containers-storage:localhost/image:v1")
 
 
 def sizes(lab, base):
@@ -96,9 +103,9 @@ def sizes(lab, base):
     return "%d layers, %d MiB" % (layers, total >> 20)
 
 
-def index(lab):
+def index(lab, name="index"):
     """An index of two platforms, made by hand: its folder and digest."""
-    out = Layout(lab.path("work", "index"))
+    out = Layout(lab.work(name))
     images = []
     for arch in ("amd64", "arm64"):
         layer = out.add(os.urandom(50000), OCI + "layer.v1.tar")

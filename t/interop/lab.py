@@ -18,6 +18,10 @@ class Failed(Exception):
     """An operation that did not do what it should."""
 
 
+class NotThere(Exception):
+    """An operation that what is behind does not know."""
+
+
 def need(condition, text):
     if not condition:
         raise Failed(text)
@@ -46,10 +50,14 @@ def load(path):
 
 
 class Row:
-    def __init__(self, client, operation):
+    """result: ok, FAIL or -, which is for what the set-up cannot do."""
+
+    def __init__(self, client, operation, setup):
         self.client = client
         self.operation = operation
-        self.error = None
+        self.setup = setup
+        self.result = "ok"
+        self.why = ""
         self.seconds = 0.0
 
 
@@ -63,17 +71,65 @@ class Lab:
         self.rows = []
         self.servers = []
         self.env = dict(os.environ)
-        self.images = {}
-        self.registry = None
+        self.setup = None
+        self.lacks = {}
+
+    # ---- the set-up
+
+    @property
+    def server(self):
+        """The nginx that the clients talk to."""
+        return self.setup.server
+
+    @property
+    def registry(self):
+        """Its HOST:PORT."""
+        return self.setup.registry
+
+    @property
+    def behind(self):
+        """HOST:PORT of what stands behind the edge; in the set-up "origin"
+        the registry itself."""
+        return self.setup.upstream
+
+    @contextlib.contextmanager
+    def beside(self, what, prepare=None, **knobs):
+        """
+        Another server of the set-up that the lab is in, before the same
+        thing, for as long as the block: see setups.Setup for the knobs.
+        prepare(nginx) is called before it starts.
+        """
+        main = self.setup
+        other = type(main)(self, main.name, main.behind, **knobs)
+        if prepare:
+            prepare(other.server)
+        other.start()
+        self.setup = other
+        try:
+            yield other
+        finally:
+            self.setup = main
+            other.stop(what)
+
+    def wants(self, feature):
+        """Ends a row where what is behind lacks this: setups.LACKS."""
+        why = self.lacks.get(feature)
+        if why:
+            raise NotThere(why)
 
     # ---- files
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
+    def work(self, *parts):
+        """A path below the folder of this set-up."""
+        name = self.setup.name if self.setup else "first"
+        return self.path("work", name, *parts)
+
     def fresh(self, name):
-        """An empty folder, below the one of this run."""
-        path = self.path("work", name)
+        """An empty folder there."""
+        path = self.work(name)
         os.makedirs(path)
         return path
 
@@ -142,34 +198,29 @@ class Lab:
 
     @contextlib.contextmanager
     def row(self, client, operation):
-        row = Row(client, operation)
+        setup = self.setup.name if self.setup else "origin"
+        row = Row(client, operation, setup)
         start = time.monotonic()
         marks = [(s, len(self.access(s))) for s in self.servers]
         try:
             yield
+        except NotThere as e:
+            row.result, row.why = "-", str(e)
         except Exception as e:      # one bad row must not hide the others
-            row.error = "%s%s" % ("" if isinstance(e, (Failed,
-                                                       AssertionError))
-                                  else type(e).__name__ + ": ", e)
+            row.result = "FAIL"
+            row.why = "%s%s" % ("" if isinstance(e, (Failed, AssertionError))
+                                else type(e).__name__ + ": ", e)
         row.seconds = time.monotonic() - start
         self.rows.append(row)
-        print("%-4s %s: %s (%.1f s)" % (
-            "FAIL" if row.error else "ok", client, operation, row.seconds),
-            flush=True)
-        if row.error:
-            print("     " + row.error.replace("\n", "\n     "))
+        print("%-4s %-9s  %s: %s (%.1f s)%s" % (
+            row.result, setup, client, operation, row.seconds,
+            " " + row.why if row.result == "-" else ""), flush=True)
+        if row.result == "FAIL":
+            print("     " + row.why.replace("\n", "\n     "))
             for server, mark in marks:
                 for line in self.access(server)[mark:][-12:]:
                     print("     > " + line[:300])
             print(flush=True)
-
-    def table(self):
-        out = ["| client | operation | result | s |", "|---|---|---|---|"]
-        for r in self.rows:
-            out.append("| %s | %s | %s | %.1f |" % (
-                r.client, r.operation, "FAIL" if r.error else "ok",
-                r.seconds))
-        return "\n".join(out)
 
     # ---- servers
 

@@ -6,6 +6,8 @@ import tarfile
 from lab import blob_path, blobs, digest, heads, load, need, same, \
     same_layout
 
+TOOLS = ["crane"]
+
 
 def layer(path, name, size):
     """A tar with one file, for `append`."""
@@ -71,6 +73,8 @@ def run(lab):
         same(lab.run("crane", "ls", at + "all").split(), ["v1", "v2"],
              "the tags")
     with lab.row("crane", "catalog"):
+        # an edge lists what it has something of
+        lab.run("crane", "validate", "--remote", at + "all:v1")
         names = lab.run("crane", "catalog", lab.registry).split()
         for name in ("crane/image", "crane/copy/deep", "crane/all"):
             need(name in names, "%s is not in %s" % (name, names))
@@ -103,6 +107,7 @@ def run(lab):
              "the children")
         blobs(work + "/index")
     with lab.row("crane", "delete a tag"):
+        lab.wants("tag delete")
         lab.run("crane", "delete", at + "image:v2")
         need("v2" not in lab.run("crane", "ls", at + "image").split(),
              "the tag is still there")

@@ -5,17 +5,22 @@ import os
 import signal
 import subprocess
 
+import setups
 from lab import ROOT, Failed, need, same, same_layout
 from nginx import wait_for
 from world import proxies
 
+PROGRAMS = ["podman", "buildah", "skopeo", "nsenter", "ip", "curl"]
+TOOLS = ["oras", "crane"]
+LONG = True
+SETUPS = setups.ONCE
 IMAGE = "localhost/nginx-oci"
 LIMIT = 1800
 
 
 def build(lab, base):
     lab.run("podman", "import", "-q", base, "localhost/base")
-    log = lab.path("work", "dockerfile.log")
+    log = lab.work("dockerfile.log")
     with open(log, "wb") as out:
         code = subprocess.run(
             ["buildah", "bud", "--isolation", "chroot", "--network", "host",
@@ -35,7 +40,7 @@ class Container:
 
     def __init__(self, lab):
         self.lab = lab
-        self.log = lab.path("work", "container.log")
+        self.log = lab.work("container.log")
         with open(self.log, "ab") as out:
             self.proc = subprocess.Popen(
                 ["unshare", "--net", "/bin/sh", "-c",
@@ -77,8 +82,6 @@ class Container:
 
 
 def run(lab):
-    if lab.quick:
-        return
     with lab.row("buildah", "build the Dockerfile"):
         build(lab, lab.base)
     with lab.row("podman", "run it: it serves"):

@@ -2,6 +2,8 @@
 
 from lab import need, same, sha256
 
+TOOLS = ["helm"]
+LONG = True
 P = "--plain-http"
 
 
@@ -34,13 +36,13 @@ def run(lab):
     with lab.row("helm", "pull"):
         lab.run("helm", "pull", at + "/demo", "--version", "0.1.0+build.1",
                 "-d", lab.fresh("helm-pulled"), P)
-        same(sha256(lab.path("work", "helm-pulled",
+        same(sha256(lab.work("helm-pulled",
                              "demo-0.1.0+build.1.tgz")), sha256(package),
              "the chart")
     with lab.row("helm", "pull the newest in a range"):
         lab.run("helm", "pull", at + "/demo", "--version", "~0.2", "-d",
                 lab.fresh("helm-range"), P)
-        same(sha256(lab.path("work", "helm-range", "demo-0.2.0.tgz")),
+        same(sha256(lab.work("helm-range", "demo-0.2.0.tgz")),
              sha256(work + "/demo-0.2.0.tgz"), "the chart")
     with lab.row("helm", "template"):
         text = lab.run("helm", "template", "x", at + "/demo", "--version",

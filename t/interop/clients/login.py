@@ -3,9 +3,11 @@ without a login.  The first is the configuration that the README shows."""
 
 import os
 
-from nginx import Nginx
 from lab import need, same
 
+PROGRAMS = ["skopeo", "podman"]
+TOOLS = ["oras", "crane"]
+LONG_TOOLS = ["regctl", "helm"]
 USER, WORD, WRONG = "alice", "secret", "wrong"
 NO = ("401", "unauthorized", "authentication required",
       "invalid username/password", "basic credential not found")
@@ -13,12 +15,11 @@ NO = ("401", "unauthorized", "authentication required",
 OPEN = """
     auth_basic_user_file @PREFIX@/files/users;
     location = /v2/ {
-        oci        main;
+        @OCI@
         auth_basic "registry";
     }
     location /v2/ {
-        oci             main;
-        oci_methods     pull push delete;
+        @OCI@
         limit_except GET HEAD {
             auth_basic "registry";
         }
@@ -29,16 +30,13 @@ CLOSED = """
     auth_basic "registry";
     auth_basic_user_file @PREFIX@/files/users;
     location /v2/ {
-        oci             main;
-        oci_methods     pull push delete;
+        @OCI@
     }
 """
 
 
-def server(v2):
-    n = Nginx(start=False, server=v2, v2="", store_opts="durable=on")
+def users(n):
     n.own(n.file("users", "%s:{PLAIN}%s\n" % (USER, WORD)))
-    return n.start()
 
 
 class Client:
@@ -47,12 +45,13 @@ class Client:
 
     env = "REGISTRY_AUTH_FILE"
 
-    def __init__(self, lab, registry, work):
+    def __init__(self, lab, room, work):
         self.lab = lab
-        self.registry = registry
+        self.registry = lab.registry
         self.work = work
         self.name = type(self).__name__.lower()
-        self.at = "%s/%s/image" % (registry, self.name)
+        self.room = "%s/%s" % (room, self.name)
+        self.at = "%s/%s/image" % (self.registry, self.room)
 
     def who(self, name):
         """The environment of someone, who has no login yet."""
@@ -192,7 +191,7 @@ class Helm(Client):
                      "1.0.%d" % int(tag[1:]), cwd=folder)
         self.command(env, "helm", "push", "--plain-http",
                      "%s/image-1.0.%s.tgz" % (folder, tag[1:]),
-                     "oci://%s/helm" % self.registry, **kw)
+                     "oci://%s/%s" % (self.registry, self.room), **kw)
 
     def pull(self, env, tag, **kw):
         self.command(env, "helm", "pull", "--plain-http", "-d", self.work,
@@ -206,11 +205,18 @@ def clients(lab):
 
 
 def run(lab):
+    with lab.beside("the server with anonymous pull", server=OPEN, v2="",
+                    prepare=users) as here:
+        anonymous(lab, here.server)
+    with lab.beside("the closed server", server=CLOSED, v2="",
+                    prepare=users) as here:
+        closed(lab, here.server)
+
+
+def anonymous(lab, n):
     work = lab.fresh("login")
-    n = server(OPEN)
-    lab.servers.append(n)
     for kind in clients(lab):
-        c = kind(lab, "127.0.0.1:%d" % n.port(), work)
+        c = kind(lab, "open", work)
         with lab.row(c.name, "login with a wrong password is refused"):
             env = c.who("wrong")
             if getattr(c, "login_checks", True):
@@ -228,16 +234,14 @@ def run(lab):
             c.push(nobody, "v2", refused=True)
         with lab.row(c.name, "pull without login"):
             c.pull(nobody, "v1")
-            mine = [x for x in lab.access(n) if "/v2/%s/" % c.name in x]
+            mine = [x for x in lab.access(n) if "/v2/%s/" % c.room in x]
             need(any(" - - [" in x and '"GET ' in x and '" 200 ' in x
                      for x in mine), "no anonymous GET was answered")
-    lab.stop(n, "the server with anonymous pull")
 
-    n = server(CLOSED)
-    lab.servers.append(n)
+
+def closed(lab, n):
     for kind in clients(lab):
-        c = kind(lab, "127.0.0.1:%d" % n.port(), lab.fresh(
-            "closed-" + kind.__name__))
+        c = kind(lab, "closed", lab.fresh("closed-" + kind.__name__))
         with lab.row(c.name, "login, push and pull where all needs one"):
             alice = c.who("alice")
             c.login(alice, WORD)
@@ -246,6 +250,6 @@ def run(lab):
         with lab.row(c.name, "pull without login is refused there"):
             nobody = c.who("nobody")
             c.pull(nobody, "v1", refused=True)
-    same([x for x in lab.access(n) if " - - [" in x and '" 200 ' in x], [],
-         "what nobody got")
-    lab.stop(n, "the closed server")
+    with lab.row("nginx", "nobody got anything from the closed server"):
+        same([x for x in lab.access(n) if " - - [" in x and '" 200 ' in x],
+             [], "what nobody got")

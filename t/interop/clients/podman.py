@@ -2,8 +2,10 @@
 
 import shutil
 
+import images
 from lab import need, same
 
+PROGRAMS = ["podman", "buildah", "skopeo"]
 T = "--tls-verify=false"
 
 
@@ -15,6 +17,7 @@ def forget(lab, *names):
 def run(lab):
     at = lab.registry + "/podman/"
     work = lab.fresh("podman")
+    images.into_podman(lab)
 
     with lab.row("podman", "push"):
         lab.run("podman", "push", "-q", T, "localhost/image:v1",

@@ -4,6 +4,8 @@ import os
 
 from lab import blobs, digest, heads, need, same, same_layout, sha256
 
+TOOLS = ["regctl"]
+LONG = True
 MIB = 1 << 20
 
 
@@ -48,6 +50,7 @@ def run(lab):
                       at + "image:note")["annotations"]["a"], "b",
              "the annotation")
     with lab.row("regctl", "image mod to sha512 digests"):
+        lab.wants("sha512")
         lab.run("regctl", "image", "mod", at + "image:v1", "--digest-algo",
                 "sha512", "--create", at + "image:sha512")
         d = lab.run("regctl", "image", "digest", at + "image:sha512")
@@ -56,8 +59,9 @@ def run(lab):
         lab.run("regctl", "image", "copy", at + "image:sha512",
                 at + "other:sha512")
     with lab.row("regctl", "tag ls"):
-        same(lab.run("regctl", "tag", "ls", at + "image").split(),
-             ["note", "sha512", "v1"], "the tags")
+        tags = ["note", "v1"] if lab.lacks else ["note", "sha512", "v1"]
+        same(lab.run("regctl", "tag", "ls", at + "image").split(), tags,
+             "the tags")
     with lab.row("regctl", "repo ls"):
         names = lab.run("regctl", "repo", "ls", lab.registry).split()
         need("regctl/image" in names, "not in %s" % names)
@@ -141,6 +145,9 @@ def artifact(lab, at, work):
         found = lab.json("regctl", "artifact", "list", at + "image:v1",
                          "--filter-artifact-type",
                          "application/vnd.example.sbom", "--format", "body")
+        if lab.lacks:       # a tag lists all of them
+            found["manifests"] = [x for x in found["manifests"] if
+                                  x["artifactType"].endswith("sbom")]
         same(len(found["manifests"]), 1, "the referrers")
         same(lab.run("regctl", "artifact", "get", "--subject",
                      at + "image:v1", "--filter-artifact-type",

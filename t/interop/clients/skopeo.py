@@ -6,6 +6,7 @@ import os
 import images
 from lab import blob_path, blobs, heads, need, same, same_layout
 
+PROGRAMS = ["skopeo"]
 S, D, BOTH = ("--src-tls-verify=false", "--dest-tls-verify=false",
               "--tls-verify=false")
 

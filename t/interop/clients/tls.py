@@ -2,10 +2,12 @@
 
 import shutil
 
-from nginx import Nginx
 from lab import heads, need, same, same_layout
 
-V2 = """
+PROGRAMS = ["skopeo", "podman", "openssl"]
+TOOLS = ["oras", "crane"]
+LONG_TOOLS = ["regctl", "helm"]
+KEYS = """
     ssl_certificate     @PREFIX@/files/cert.pem;
     ssl_certificate_key @PREFIX@/files/key.pem;
 """
@@ -13,7 +15,7 @@ V2 = """
 
 def authority(lab, n):
     """A CA and a certificate for 127.0.0.1: a folder with nothing but
-    ca.crt, as containers/image wants it."""
+    ca.crt, as containers/image wants it: trust, in the lab's folder."""
     work = lab.fresh("ca")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
              "-nodes", "-batch")
@@ -28,7 +30,6 @@ def authority(lab, n):
             "1", "-days", "2", "-extfile", work + "/ext", "-out",
             n.prefix + "/files/cert.pem")
     shutil.copyfile(work + "/ca.crt", lab.fresh("trust") + "/ca.crt")
-    return lab.path("work", "trust")
 
 
 def spoke(lab, n, mark, protocol, agent):
@@ -40,12 +41,13 @@ def spoke(lab, n, mark, protocol, agent):
 
 
 def run(lab):
-    n = Nginx(start=False, listen="ssl http2", server=V2,
-              store_opts="durable=on")
-    ca = authority(lab, n)
-    n.start()
-    lab.servers.append(n)
-    at = "127.0.0.1:%d/tls/" % n.port()
+    with lab.beside("the server with TLS", listen="ssl http2", server=KEYS,
+                    prepare=lambda n: authority(lab, n)) as here:
+        rows(lab, here.server, lab.work("trust"))
+
+
+def rows(lab, n, ca):
+    at = lab.registry + "/tls/"
     cert = ca + "/ca.crt"
     bad = ("certificate", "x509")
 
@@ -59,8 +61,8 @@ def run(lab):
                 "docker://%sskopeo:v1" % at)
         lab.run("skopeo", "copy", "-q", "--src-cert-dir", ca,
                 "--preserve-digests", "docker://%sskopeo:v1" % at,
-                "oci:%s:v1" % lab.path("work", "tls-skopeo"))
-        same_layout(lab.path("work", "tls-skopeo"), lab.image)
+                "oci:%s:v1" % lab.work("tls-skopeo"))
+        same_layout(lab.work("tls-skopeo"), lab.image)
         need(lab.access(n)[mark:], "no request")
     with lab.row("oras", "TLS: refuses an unknown authority"):
         lab.refused("oras", "resolve", at + "skopeo:v1", says=bad)
@@ -69,8 +71,8 @@ def run(lab):
         lab.run("oras", "cp", "--from-oci-layout", "--to-ca-file", cert,
                 lab.image + ":v1", at + "oras:v1")
         lab.run("oras", "cp", "--to-oci-layout", "--from-ca-file", cert,
-                at + "oras:v1", lab.path("work", "tls-oras") + ":v1")
-        same_layout(lab.path("work", "tls-oras"), lab.image)
+                at + "oras:v1", lab.work("tls-oras") + ":v1")
+        same_layout(lab.work("tls-oras"), lab.image)
         spoke(lab, n, mark, "HTTP/2.0", "oras/")
     with lab.row("crane", "TLS: refuses an unknown authority"):
         lab.refused("crane", "digest", at + "skopeo:v1",
@@ -82,8 +84,8 @@ def run(lab):
         lab.run("crane", "copy", at + "crane:v1", at + "crane2:v1",
                 env=env)
         lab.run("crane", "pull", "--format=oci", at + "crane2:v1",
-                lab.path("work", "tls-crane"), env=env)
-        same_layout(lab.path("work", "tls-crane"), lab.image)
+                lab.work("tls-crane"), env=env)
+        same_layout(lab.work("tls-crane"), lab.image)
         spoke(lab, n, mark, "HTTP/2.0", "crane/")
     with lab.row("podman", "TLS: pull and push"):
         lab.run("podman", "pull", "-q", "--cert-dir", ca, at + "crane:v1")
@@ -91,7 +93,6 @@ def run(lab):
                 at + "podman:v1")
     if not lab.quick:
         more(lab, n, at, ca)
-    lab.stop(n, "the server with TLS")
 
 
 def more(lab, n, at, ca):
@@ -104,7 +105,7 @@ def more(lab, n, at, ca):
         mark = len(lab.access(n))
         lab.run("regctl", "image", "copy", "ocidir://%s:v1" % lab.image,
                 at + "regctl:v1")
-        out = lab.path("work", "tls-regctl")
+        out = lab.work("tls-regctl")
         lab.run("regctl", "image", "copy", at + "regctl:v1",
                 "ocidir://%s:v1" % out)
         same(heads(out), heads(lab.image), "the digest")
