@@ -99,7 +99,7 @@ def table(every):
 
     lines = head(["client", "operations"])
     for client, operations in gather(every).items():
-        name = " ".join([client] + [versions[client]] * (client in versions))
+        name = (client + " " + versions.get(client, "")).rstrip()
         if client in replays:
             name += " (replay)" + note(replays[client])
         groups = {}

@@ -45,4 +45,6 @@ Use a repository named after the client, so that none meets another's.
 """
 
 NAMES = ("skopeo", "oras", "crane", "regctl", "helm", "podman", "login",
-         "tls", "mirrors", "dockerfile")
+         "tls", "mirrors",
+         "chunked", "harbor",
+         "dockerfile")

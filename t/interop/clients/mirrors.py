@@ -165,7 +165,7 @@ def containerd(lab, edge):
     try:
         wait_for("containerd", lambda: daemon.poll() is None and
                  os.path.exists(folder + "/socket"), 30)
-        with lab.row("containerd", "pull by hosts.toml (ns=)"):
+        with lab.row("containerd of Debian", "pull by hosts.toml (ns=)"):
             mark = len(lab.access(edge))
             image = name + "/mirrors/image:v1"
             ctr = [program("ctr"), "-a", folder + "/socket"]
