@@ -114,11 +114,20 @@ want_one() {
         fi
         ;;
 
-    interop)
+    interop-short)
         want_one pytest
         want_one tools
         want skopeo podman buildah crun debootstrap
         command -v containerd >/dev/null || unpack+=(containerd)
+        ;;
+
+    interop)
+        want_one interop-short
+
+        if [ -z "${QUICK:-}" ] || [ "$QUICK" = 0 ]; then
+            want python3-venv g++ nlohmann-json3-dev libssl-dev pkgconf
+            want_rust
+        fi
         ;;
 
     bench)
@@ -128,7 +137,7 @@ want_one() {
 
     test)
         want_one check
-        want_one interop
+        want_one interop-short
         want_one bench
         ;;
 
@@ -137,6 +146,22 @@ want_one() {
         ;;
 
     esac
+}
+
+
+# Debian 12 has a Rust for what browsers are built of, beside the one it came
+# with; t/tools.sh says whether what is there is new enough.
+
+want_rust() {
+    if command -v cargo >/dev/null; then
+        return
+    fi
+
+    if [ "$(. /etc/os-release && echo "$VERSION_ID")" = 12 ]; then
+        want cargo-web
+    else
+        want cargo
+    fi
 }
 
 
