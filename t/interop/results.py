@@ -45,6 +45,7 @@ def entry(module, rows, versions):
     """What one client's file leaves."""
     return {
         "replays": getattr(module, "REPLAYS", {}),
+        "notes": getattr(module, "NOTES", {}),
         "versions": versions,
         "rows": [{"client": r.client, "operation": r.operation,
                   "setup": r.setup, "result": r.result, "why": r.why,
@@ -87,10 +88,11 @@ def table(every):
     Operations of one client with the same results share a line.  The
     reasons of every "-" are notes below.
     """
-    versions, replays, notes = {}, {}, []
+    versions, replays, words, notes = {}, {}, {}, []
     for e in every.values():
         versions.update(e["versions"])
         replays.update(e["replays"])
+        words.update(e.get("notes", {}))
 
     def note(text):
         if text not in notes:
@@ -102,6 +104,8 @@ def table(every):
         name = (client + " " + versions.get(client, "")).rstrip()
         if client in replays:
             name += " (replay)" + note(replays[client])
+        if client in words:
+            name += note(words[client])
         groups = {}
         for operation, cells in operations.items():
             key = tuple(cell(cells.get(s), note) for s in setups.EVERY)
