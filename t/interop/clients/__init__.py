@@ -14,6 +14,7 @@ A module has
     REPLAYS     {client: why}: rows of these clients are made by a program
                 of ours that sends what the real one sends, as its source
                 says; the table marks them
+    NOTES       {client: what a reader of the table has to know of it}
     VERSIONS    {client: version}, where it is neither the pin of a tool nor
                 what the program says with --version
 
@@ -47,4 +48,5 @@ Use a repository named after the client, so that none meets another's.
 NAMES = ("skopeo", "oras", "crane", "regctl", "helm", "podman", "login",
          "tls", "mirrors",
          "chunked", "harbor",
+         "ollama", "dmr", "wkg", "oci_client",
          "dockerfile")
