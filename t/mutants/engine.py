@@ -99,7 +99,7 @@ def environ():
     return env
 
 
-def run(command, env=None):
+def run(command, env=None, limit=LIMIT):
     """(exit status, all that it said); None for one that did not end."""
     log = os.path.join(WORK, "build", "output")
     with open(log, "wb") as out:
@@ -108,7 +108,7 @@ def run(command, env=None):
             stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             start_new_session=True)
     try:
-        code = proc.wait(LIMIT)
+        code = proc.wait(limit)
     except subprocess.TimeoutExpired:
         code = None
     finally:
@@ -199,7 +199,8 @@ def all_green(tests):
     nodes = sorted(set(t for t in tests if "::" in t))
     if nodes:
         code, out = run(["/usr/bin/python3", "-m", "pytest",
-                         "--durations=0"] + nodes)
+                         "--durations=0"] + nodes,
+                        limit=LIMIT + 10 * len(nodes))
         if code != 0:
             problems.append(out)
     return problems
