@@ -1,9 +1,12 @@
 """The images that the clients carry about."""
 
+import gzip
+import io
 import os
 import shutil
+import tarfile
 
-from lab import Layout, blob_path, heads, load, need
+from lab import Layout, blob_path, digest, heads, load, need
 
 OCI = "application/vnd.oci.image."
 
@@ -103,15 +106,26 @@ def sizes(lab, base):
     return "%d layers, %d MiB" % (layers, total >> 20)
 
 
+def tar(name, data):
+    """A tar of one file, as bytes."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as t:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        t.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
 def index(lab, name="index"):
     """An index of two platforms, made by hand: its folder and digest."""
     out = Layout(lab.work(name))
     images = []
     for arch in ("amd64", "arm64"):
-        layer = out.add(os.urandom(50000), OCI + "layer.v1.tar")
+        data = tar("data", os.urandom(50000))
+        layer = out.add(gzip.compress(data), OCI + "layer.v1.tar+gzip")
         config = out.add(
             {"architecture": arch, "os": "linux", "config": {},
-             "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}},
+             "rootfs": {"type": "layers", "diff_ids": [digest(data)]}},
             OCI + "config.v1+json")
         images.append(out.add(
             {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json",

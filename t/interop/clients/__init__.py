@@ -45,8 +45,10 @@ and in run(lab)
 Use a repository named after the client, so that none meets another's.
 """
 
-NAMES = ("skopeo", "oras", "crane", "regctl", "helm", "podman", "login",
-         "tls", "mirrors",
+NAMES = ("skopeo", "oras", "crane", "regctl", "helm", "podman",
+         "cosign", "notation", "models", "sync",
+         "login", "tls", "mirrors",
          "chunked", "harbor",
          "ollama", "dmr", "wkg", "oci_client",
+         "dockerfile")
          "dockerfile")
