@@ -51,4 +51,3 @@ NAMES = ("skopeo", "oras", "crane", "regctl", "helm", "podman",
          "chunked", "harbor",
          "ollama", "dmr", "wkg", "oci_client",
          "dockerfile")
-         "dockerfile")
