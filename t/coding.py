@@ -9,8 +9,9 @@ ZSTD = {"Accept-Encoding": "zstd;q=1.0, gzip;q=0.8, deflate;q=0.5"}
 
 
 def unpack(data):
-    return subprocess.run(["zstd", "-dc"], input=data, check=True,
-                          stdout=subprocess.PIPE).stdout
+    """With no more memory than a decoder of HTTP must have (RFC 9659)."""
+    return subprocess.run(["zstd", "-dc", "--memory=8MB"], input=data,
+                          check=True, stdout=subprocess.PIPE).stdout
 
 
 def fetch(n, path, method="GET", **headers):

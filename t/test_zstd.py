@@ -288,6 +288,18 @@ def test_in_steps(factory, threads):
     assert digest(unpack(r.body)) == d
 
 
+@pytest.mark.parametrize("level", [3, 12])
+def test_far_away(factory, level):
+    """What is said twice, megabytes apart."""
+    noise = os.urandom(3 << 20)
+    data = noise + os.urandom(2 << 20) + noise
+    n = factory(location=ON + "oci_zstd_level %d;" % level)
+    d = n.client().push("a", data)
+    get(n, d, **ZSTD)
+    assert len(noise) < made(n, d) < 6 << 20
+    assert unpack(get(n, d, **ZSTD).body) == data
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_worker_ends(factory, threads):
     """In the middle of one: nothing is left, and another one makes it."""

@@ -741,6 +741,11 @@ add("zstd-however-little-it-saves", "src/store/oci_zstd.c",
     "        if (z->written > 2 * z->size) {",
     "test_zstd:test_not_worth", "t/test_zstd.py::test_not_worth_it")
 
+add("zstd-looks-near-only", "src/store/oci_zstd.c",
+    "        z->far = 1;",
+    "        z->far = 0;",
+    "t/test_zstd.py::test_far_away")
+
 add("zstd-counts-for-nothing", "src/store/oci_evict.c",
     "    share = (int64_t) st.st_size + oci_zstd_size(e->store, &d);",
     "    share = (int64_t) st.st_size;",
