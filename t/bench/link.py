@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import tarfile
@@ -44,6 +45,9 @@ disabled_plugins = ["io.containerd.cri.v1.images",
                     "io.containerd.snapshotter.v1.zfs"]
 [grpc]
   address = "%(folder)s/socket"
+[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+  platform = "linux/%(machine)s"
+  snapshotter = "native"
 """
 
 
@@ -210,7 +214,8 @@ class Containerd:
         self.folder = folder
         self.ctr = link.inside(ctr, "-a", folder + "/socket")
         with open(folder + "/config.toml", "w", encoding="ascii") as f:
-            f.write(CONTAINERD % {"folder": folder})
+            f.write(CONTAINERD % {"folder": folder,
+                                  "machine": MACHINES[platform.machine()]})
         with open(folder + "/log", "wb") as log:
             self.proc = subprocess.Popen(
                 link.inside(containerd, "-c", folder + "/config.toml"),
@@ -218,7 +223,8 @@ class Containerd:
         try:
             wait_for("containerd", lambda: self.proc.poll() is not None
                      or os.path.exists(folder + "/socket"), 30)
-            self.version = run(*self.ctr, "version").split()[2]
+            self.version = re.search(r"Version: +v?([0-9.]+)", run(
+                *self.ctr, "version")).group(1)
         except BaseException:
             self.stop()
             raise
