@@ -13,6 +13,7 @@
 
 
 static size_t oci_restricted_name(const u_char *p, size_t len);
+static size_t oci_utf8(const u_char *p, size_t len);
 
 
 #define oci_is_digit(c)      ((c) >= '0' && (c) <= '9')
@@ -156,6 +157,54 @@ oci_media_type_valid(const u_char *p, size_t len)
 
 
 int
+oci_file_path_valid(const u_char *p, size_t len)
+{
+    size_t         n;
+    const u_char  *last, *part;
+
+    if (len == 0 || len > OCI_FILE_PATH_MAX) {
+        return 0;
+    }
+
+    last = p + len;
+    part = p;
+
+    for ( ;; ) {
+
+        if (p == last || *p == '/') {
+
+            n = (size_t) (p - part);
+
+            if (n == 0 || (n == 1 && part[0] == '.')
+                || (n == 2 && part[0] == '.' && part[1] == '.'))
+            {
+                return 0;
+            }
+
+            if (p == last) {
+                return 1;
+            }
+
+            part = ++p;
+            continue;
+        }
+
+        if (*p < 0x20 || *p == 0x7f || *p == '\\') {
+            return 0;
+        }
+
+        n = oci_utf8(p, (size_t) (last - p));
+
+        if (n == 0) {
+            return 0;
+        }
+
+        p += n;
+    }
+}
+
+
+int
 oci_upload_id_valid(const u_char *p, size_t len)
 {
     size_t  i;
@@ -212,4 +261,55 @@ oci_restricted_name(const u_char *p, size_t len)
     }
 
     return i <= OCI_RESTRICTED_NAME_MAX ? i : 0;
+}
+
+
+/* the bytes of the first character, 0 if they are not of UTF-8's shortest */
+
+static size_t
+oci_utf8(const u_char *p, size_t len)
+{
+    size_t    i, n;
+    uint32_t  c;
+
+    static const uint32_t  least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+
+    if (p[0] < 0x80) {
+        return 1;
+    }
+
+    if (p[0] >= 0xf0) {
+        n = 4;
+        c = p[0] & 0x0f;                    /* 0xf8 and on are too large */
+
+    } else if (p[0] >= 0xe0) {
+        n = 3;
+        c = p[0] & 0x0f;
+
+    } else if (p[0] >= 0xc0) {
+        n = 2;
+        c = p[0] & 0x1f;
+
+    } else {
+        return 0;
+    }
+
+    if (n > len) {
+        return 0;
+    }
+
+    for (i = 1; i < n; i++) {
+
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+
+        c = (c << 6) | (p[i] & 0x3f);
+    }
+
+    if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
+        return 0;
+    }
+
+    return n;
 }

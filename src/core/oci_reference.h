@@ -19,6 +19,7 @@
 #define OCI_NAMESPACE_MAX   128
 #define OCI_MEDIA_TYPE_MAX  255
 #define OCI_UPLOAD_ID_LEN   32          /* hex of 128 random bits */
+#define OCI_FILE_PATH_MAX   1024
 
 
 /* All return 1 when the text is inside the grammar, else 0. */
@@ -37,6 +38,13 @@ int oci_namespace_valid(const u_char *p, size_t len);
 
 /* type "/" subtype of RFC 6838 without parameters, 1..OCI_MEDIA_TYPE_MAX */
 int oci_media_type_valid(const u_char *p, size_t len);
+
+/*
+ * A path that may be handed to a client that writes files under such names:
+ * relative, no empty part, no "." or "..", no backslash, no control
+ * character, UTF-8, at most OCI_FILE_PATH_MAX bytes
+ */
+int oci_file_path_valid(const u_char *p, size_t len);
 
 /* OCI_UPLOAD_ID_LEN lower-case hex digits */
 int oci_upload_id_valid(const u_char *p, size_t len);

@@ -29,7 +29,6 @@ static int oci_tags_page(DIR *dir, const char *path, const oci_str_t *last,
     oci_tagpage_t *page);
 static int oci_tags_window(DIR *dir, const char *path, const char *after,
     oci_names_t *names);
-static int oci_tags_known(const oci_store_t *s, const oci_repo_t *r);
 static int oci_catalog_found(oci_tree_t *t, int dir, const char *component);
 static int oci_list_manifests(int dir, const char *component);
 static int oci_list_done(oci_list_t *list, oci_text_t *text, int rc);
@@ -56,7 +55,7 @@ oci_list_tags(const oci_store_t *s, const oci_repo_t *r,
             return oci_fail("opendir()", path);
         }
 
-        if (!oci_tags_known(s, r)) {
+        if (!oci_repo_known(s, r)) {
             return OCI_NOT_FOUND;
         }
     }
@@ -234,8 +233,8 @@ oci_tags_window(DIR *dir, const char *path, const char *after,
 }
 
 
-static int
-oci_tags_known(const oci_store_t *s, const oci_repo_t *r)
+int
+oci_repo_known(const oci_store_t *s, const oci_repo_t *r)
 {
     char  path[OCI_PATH_MAX];
 

@@ -36,6 +36,9 @@ typedef struct {
 int oci_list_tags(const oci_store_t *s, const oci_repo_t *r,
     const oci_str_t *last, int64_t n, oci_list_t *list);
 
+/* 1 if there is such a repository: two stats, fit for the event loop */
+int oci_repo_known(const oci_store_t *s, const oci_repo_t *r);
+
 /*
  * {"repositories":[..]} of a namespace, at most n and never more than
  * OCI_CATALOG_PAGE_MAX.  A repository is a folder with _manifests in it that

@@ -95,38 +95,6 @@ oci_names_clear(oci_names_t *l)
 }
 
 
-void
-oci_text_add(oci_text_t *t, const void *data, size_t len)
-{
-    u_char  *p;
-    size_t   size;
-
-    if (t->failed || len == 0) {
-        return;
-    }
-
-    if (len > t->size - t->len) {
-        size = t->size ? 2 * t->size : 1024;
-
-        while (size - t->len < len) {
-            size *= 2;
-        }
-
-        p = realloc(t->data, size);
-        if (p == NULL) {
-            t->failed = 1;
-            return;
-        }
-
-        t->data = p;
-        t->size = size;
-    }
-
-    memcpy(t->data + t->len, data, len);
-    t->len += len;
-}
-
-
 static int
 oci_names_compare(const void *one, const void *two)
 {

@@ -3,7 +3,7 @@
  * Copyright (C) the ngx_http_oci_module authors
  *
  * What lists are made of: the smallest names of a folder of any size in
- * bounded memory, and a growing text.
+ * bounded memory.
  */
 
 
@@ -12,6 +12,7 @@
 
 
 #include "oci_core.h"
+#include "oci_text.h"
 
 
 typedef struct {
@@ -21,14 +22,6 @@ typedef struct {
     size_t         limit;           /* only so many of the smallest are kept */
     const char    *bound;           /* nothing from here on is kept, or NULL */
 } oci_names_t;
-
-
-typedef struct {
-    u_char        *data;
-    size_t         len;
-    size_t         size;
-    unsigned       failed:1;        /* no memory: what was added is lost */
-} oci_text_t;
 
 
 #define OCI_NAMES_ALL  ((size_t) -1)
@@ -47,12 +40,6 @@ void oci_names_sort(oci_names_t *l);
 
 /* frees the names; the same list can be filled again */
 void oci_names_clear(oci_names_t *l);
-
-
-/* a text is all zeros at first; its data is malloc's */
-void oci_text_add(oci_text_t *t, const void *data, size_t len);
-
-#define oci_text_lit(t, lit)  oci_text_add(t, lit, sizeof(lit) - 1)
 
 
 #endif /* _OCI_NAMES_H_INCLUDED_ */

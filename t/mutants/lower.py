@@ -761,3 +761,139 @@ add("zstd-stays-after-collection", "src/store/oci_collect.c",
     "        if (oci_zstd_sweep(c->store, &c->opened) == OCI_ERROR) {",
     "        if (0) {",
     "t/test_zstd.py::test_collected")
+
+
+# ---- tars, models, and what clients of the hub ask for
+
+add("path-of-a-file-goes-up", "src/core/oci_reference.c",
+    "                || (n == 2 && part[0] == '.' && part[1] == '.'))",
+    "                || (n == 2 && part[0] == '.' && part[1] == '/'))",
+    "test_tar:test_hostile", "test_model:test_hostile", "test_hub:test_bad")
+
+add("path-of-a-file-with-backslashes", "src/core/oci_reference.c",
+    "        if (*p < 0x20 || *p == 0x7f || *p == '\\\\') {",
+    "        if (*p < 0x20 || *p == 0x7f) {",
+    "test_tar:test_hostile", "test_model:test_hostile", "test_hub:test_bad")
+
+add("tar-names-as-they-come", "src/core/oci_tar.c",
+    "    if (!oci_file_path_valid(name, len)) {",
+    "    if (len == 0) {",
+    "test_tar:test_hostile")
+
+add("tar-content-beyond-its-end", "src/core/oci_tar.c",
+    "    if (p->end > size) {",
+    "    if (p->end < 0) {",
+    "test_tar:test_beyond")
+
+add("tar-cut-in-a-header", "src/core/oci_tar.c",
+    "        && (p->state != OCI_TAR_HEADER || p->have != 0",
+    "        && (p->state != OCI_TAR_HEADER",
+    "test_tar:test_end")
+
+add("tar-header-without-its-sum", "src/core/oci_tar_field.c",
+    "    return sum == plain || sum == with_sign;",
+    "    return sum == plain || sum != with_sign;",
+    "test_tar:test_numbers")
+
+add("tar-link-with-a-size", "src/core/oci_tar.c",
+    "        /* have no content, whatever their size says */\n\n"
+    "        size = 0;",
+    "        /* have no content, whatever their size says */\n",
+    "test_tar:test_others")
+
+add("tar-size-of-pax", "src/core/oci_tar.c",
+    "        return oci_tar_member(p, type, p->has_size ? p->size : size);",
+    "        return oci_tar_member(p, type, size);",
+    "test_tar:test_pax")
+
+add("tar-size-for-two-members", "src/core/oci_tar.c",
+    "    p->pax_name = 0;\n    p->has_size = 0;\n    p->sparse = 0;\n",
+    "    p->pax_name = 0;\n    p->sparse = 0;\n",
+    "test_tar:test_pax")
+
+add("tar-files-without-an-end", "src/core/oci_tar.c",
+    "    if (p->used->files == OCI_TAR_FILES_MAX\n",
+    "    if (p->used->files == SIZE_MAX\n",
+    "test_tar_limits:test_limits")
+
+add("tar-names-without-an-end", "src/core/oci_tar.c",
+    "        || len > OCI_TAR_NAMES_MAX - p->used->names)",
+    "        || len > SIZE_MAX - p->used->names)",
+    "test_tar_limits:test_limits")
+
+add("tar-members-without-an-end", "src/core/oci_tar.c",
+    "    if (++p->used->members > OCI_TAR_MEMBERS_MAX) {",
+    "    if (++p->used->members > SIZE_MAX - 1) {",
+    "test_tar_limits:test_limits")
+
+add("tar-limits-of-each-alone", "src/core/oci_tar.c",
+    "        p->used = used ? used : &p->own;",
+    "        p->used = (used == &p->own) ? used : &p->own;",
+    "test_tar_limits:test_shared_limits")
+
+add("tar-extended-header-of-any-size", "src/core/oci_tar.c",
+    "    if (size > OCI_TAR_EXTENDED_MAX) {",
+    "    if (size > OCI_TAR_SIZE_MAX) {",
+    "test_tar:test_pax_bad")
+
+add("model-paths-as-they-come", "src/core/oci_model.c",
+    "            return oci_file_path_valid(layer->path.data, layer->path.len)"
+    "\n                   ? OCI_OK : OCI_NOT_FOUND;",
+    "            return layer->path.len\n"
+    "                   ? OCI_OK : OCI_NOT_FOUND;",
+    "test_model:test_hostile")
+
+add("model-file-beyond-its-blob", "src/core/oci_model_table.c",
+    "                || file->size > layer->size - file->offset)",
+    "                || file->size > layer->size)",
+    "test_model:test_tar_missing")
+
+add("model-file-below-a-file", "src/core/oci_model_table.c",
+    "            (*left_out)++;\n            continue;\n        }\n\n"
+    "        drafts[kept++] = drafts[i];",
+    "            (*left_out)++;\n        }\n\n"
+    "        drafts[kept++] = drafts[i];",
+    "test_model:test_conflicts")
+
+add("model-first-of-a-path", "src/core/oci_model_table.c",
+    "        return (a->order > b->order) - (a->order < b->order);",
+    "        return (a->order < b->order) - (a->order > b->order);",
+    "test_model:test_tar", "test_model:test_conflicts")
+
+add("model-part-under-the-digest-of-the-whole", "src/core/oci_model_table.c",
+    "    if (file->whole && file->digest.alg == OCI_SHA256) {",
+    "    if (file->digest.alg == OCI_SHA256) {",
+    "test_model:test_etag", "test_hub_write:test_tar_file")
+
+add("hub-path-as-it-comes", "src/core/oci_hub.c",
+    "    if (path.len == 0 || oci_file_path_valid(path.data, path.len)) {",
+    "    if (path.len == 0 || path.data != NULL) {",
+    "test_hub:test_bad")
+
+add("hub-id-as-it-comes", "src/core/oci_hub.c",
+    "    if (oci_hub_id_valid(&id)) {",
+    "    if (oci_hub_id_valid(&id) || id.len != 0) {",
+    "test_hub:test_bad")
+
+add("hub-text-without-escapes", "src/core/oci_hub_write.c",
+    "        if (c >= 0x20 && c != '\"' && c != '\\\\') {",
+    "        if (c >= 0x20 && c != '\\\\') {",
+    "test_hub_write:test_info")
+
+add("commit-of-two-manifests", "src/store/oci_commit.c",
+    "        if (rc == OCI_OK) {\n            rc = OCI_CONFLICT;\n"
+    "            break;\n        }\n",
+    "        if (rc == OCI_EXISTS) {\n            rc = OCI_CONFLICT;\n"
+    "            break;\n        }\n",
+    "test_commit:test_conflict")
+
+add("commit-by-its-first-digits", "src/store/oci_commit.c",
+    "        if (strncmp(entry->d_name, (const char *) commit, OCI_COMMIT_LEN)"
+    " != 0",
+    "        if (strncmp(entry->d_name, (const char *) commit, 8) != 0",
+    "test_commit:test_find")
+
+add("commit-of-a-tag-that-dangles", "src/store/oci_commit.c",
+    "        if (rc == OCI_OK) {\n            rc = oci_manifest_stat(",
+    "        if (rc == OCI_CONFLICT) {\n            rc = oci_manifest_stat(",
+    "test_commit:test_tags")
