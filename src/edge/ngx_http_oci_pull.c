@@ -224,23 +224,31 @@ static void
 ngx_http_oci_pull_first(ngx_http_oci_pull_t *pull)
 {
     unsigned             n;
-    oci_range_t          ranges[2];
+    oci_range_t          ranges[2], part;
     ngx_table_elt_t     *h;
     ngx_http_request_t  *r;
 
     r = pull->request;
 
-    pull->first.start = 0;
-    pull->first.end = pull->size;
+    part = pull->part;
+
+    if (part.end == 0) {
+        part.end = pull->size;
+    }
+
+    pull->first.start = ngx_min(part.start, pull->size);
+    pull->first.end = ngx_min(part.end, pull->size);
 
     h = r->headers_in.range;
 
     if (h && oci_range_count(h->value.data, h->value.len) == 1
-        && oci_range_parse(h->value.data, h->value.len, pull->size, ranges, 1,
+        && oci_range_parse(h->value.data, h->value.len,
+                           pull->first.end - pull->first.start, ranges, 1,
                            &n)
            == OCI_OK)
     {
-        pull->first = ranges[0];
+        pull->first.end = pull->first.start + ranges[0].end;
+        pull->first.start += ranges[0].start;
 
     } else if (h) {
 

@@ -43,6 +43,8 @@ struct ngx_http_oci_pull_s {
     ngx_http_oci_fill_ask_t        ask;
     ngx_http_oci_pull_answer_pt    answer;
     void                          *data;
+    oci_range_t                    part;        /* of the blob, that the
+                                                   answer is of; end 0: all */
 
     /* what came of it */
 

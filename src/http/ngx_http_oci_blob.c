@@ -126,7 +126,9 @@ ngx_http_oci_blob_get(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     ngx_http_oci_cache_ask(&get->ask, &olcf->store->cache, get->store,
                            &ctx->repo, olcf->valid, olcf->valid_missing);
 
-    get->ask.zstd = ngx_http_oci_zstd_wanted(r, olcf);
+    /* what a view makes of it is made of the content as it is */
+
+    get->ask.zstd = (ctx->view == NULL && ngx_http_oci_zstd_wanted(r, olcf));
 
     rc = ngx_http_oci_blob_cached(r, ctx, get);
 
@@ -490,6 +492,10 @@ ngx_http_oci_blob_content(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 {
     ngx_int_t                 rc;
     ngx_http_oci_loc_conf_t  *olcf;
+
+    if (ctx->view) {
+        return ctx->view->blob(r, ctx, content);
+    }
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 

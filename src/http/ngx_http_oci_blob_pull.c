@@ -6,15 +6,14 @@
  */
 
 
-#include "ngx_http_oci_operations.h"
+#include "ngx_http_oci_blob_pull.h"
 #include "ngx_http_oci_cache.h"
 #include "ngx_http_oci_circuit.h"
 #include "ngx_http_oci_content.h"
 #include "ngx_http_oci_inquiry.h"
-#include "ngx_http_oci_pull.h"
+#include "ngx_http_oci_operations.h"
 #include "ngx_http_oci_send.h"
 #include "ngx_http_oci_task.h"
-#include "ngx_http_oci_upstream.h"
 
 #include "oci_blob.h"
 #include "oci_manifest_find.h"
@@ -86,19 +85,14 @@ ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     ask = &bp->pull.ask;
 
-    ask->target = bp->u->target;
-    ask->authorization = bp->u->right.authorization;
-    ask->conf = olcf->edge;
-    ask->store = &olcf->store->store;
-    ask->zone = &olcf->store->cache;
-    ask->pool = olcf->write_pool;
-    ask->reserve = olcf->store->min_free;
-    ask->repo = &ctx->repo;
-    ask->digest = &ctx->route.digest;
-    ask->size = -1;
+    ngx_http_oci_blob_pull_ask(bp->u, ask);
 
     bp->pull.reader.bytes = &ctx->upstream_bytes;
     bp->pull.answer = ngx_http_oci_blob_pull_answer;
+
+    if (ctx->file) {
+        bp->pull.part = ctx->file->part;
+    }
 
     bp->generation = generation;
     bp->store = ask->store;
@@ -118,6 +112,27 @@ ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     r->main->count++;
 
     return NGX_DONE;
+}
+
+
+void
+ngx_http_oci_blob_pull_ask(ngx_http_oci_upstream_t *u,
+    ngx_http_oci_fill_ask_t *ask)
+{
+    ngx_http_oci_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(u->request, ngx_http_oci_module);
+
+    ask->target = u->target;
+    ask->authorization = u->right.authorization;
+    ask->conf = olcf->edge;
+    ask->store = &olcf->store->store;
+    ask->zone = &olcf->store->cache;
+    ask->pool = olcf->write_pool;
+    ask->reserve = olcf->store->min_free;
+    ask->repo = &u->ctx->repo;
+    ask->digest = &u->ctx->route.digest;
+    ask->size = -1;
 }
 
 

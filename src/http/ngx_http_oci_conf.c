@@ -2,11 +2,16 @@
 /*
  * Copyright (C) the ngx_http_oci_module authors
  *
- * What the directives with a syntax of their own mean.
+ * What the directives with a syntax of their own mean, and what a location
+ * becomes by them.
  */
 
 
 #include "ngx_http_oci_conf.h"
+
+
+#define NGX_HTTP_OCI_DEFAULT_MAX_BODY  (1024 * 1024)
+#define NGX_HTTP_OCI_BODY_BUFFER       (128 * 1024)
 
 
 static ngx_int_t ngx_http_oci_conf_store_option(ngx_conf_t *cf,
@@ -16,6 +21,8 @@ static char *ngx_http_oci_conf_store_add(ngx_conf_t *cf,
     ngx_http_oci_store_t *st, ssize_t size);
 static ngx_int_t ngx_http_oci_conf_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
+static char *ngx_http_oci_conf_add_gc(ngx_conf_t *cf,
+    ngx_http_oci_loc_conf_t *conf, ngx_str_t *ns);
 
 
 /* oci_store PATH zone=NAME:SIZE [max_size=] [min_free=] ... */
@@ -500,4 +507,176 @@ invalid:
                        &value[i]);
 
     return NGX_CONF_ERROR;
+}
+
+
+/*
+ * What stands in such a location is the view's; a location within is not,
+ * unless it is an "if" or "limit_except".
+ */
+
+void
+ngx_http_oci_conf_merge_view(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *prev,
+    ngx_http_oci_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (prev->view == NULL || conf->name.data != NULL) {
+        return;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname) {
+        conf->view = prev->view;
+        conf->view_conf = prev->view_conf;
+        return;
+    }
+
+    ngx_str_set(&conf->name, "off");
+}
+
+
+char *
+ngx_http_oci_conf_merge_handler(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf,
+    ngx_uint_t own)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->view) {
+
+        /* nginx looks for the handler in a "limit_except" alone */
+
+        if (own || clcf->lmt_excpt) {
+            clcf->handler = conf->view->handler;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    if (clcf->handler != NULL && clcf->handler != ngx_http_oci_handler) {
+
+        if (own) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"oci %V\" stands in location \"%V\" beside "
+                               "another directive that handles its requests",
+                               &conf->name, &clcf->name);
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    /* an "if" keeps the handler of the location around it */
+
+    if (clcf->noname && !clcf->lmt_excpt) {
+        return NGX_CONF_OK;
+    }
+
+    /*
+     * nginx has put its defaults in by now, so a limit of just this size
+     * can't be told from one that nobody set: it is lifted either way.
+     */
+
+    if (clcf->client_max_body_size == NGX_HTTP_OCI_DEFAULT_MAX_BODY) {
+        clcf->client_max_body_size = 0;
+    }
+
+    if (clcf->client_body_buffer_size == 2 * ngx_pagesize) {
+        clcf->client_body_buffer_size = NGX_HTTP_OCI_BODY_BUFFER;
+    }
+
+    clcf->handler = ngx_http_oci_handler;
+
+    if (own && clcf->name.len && clcf->name.data[clcf->name.len - 1] == '/') {
+        clcf->auto_redirect = 1;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* the store keeps the policy of each namespace for the manager */
+
+char *
+ngx_http_oci_conf_merge_gc(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf)
+{
+    ngx_str_t   *allow, none;
+    ngx_uint_t   i;
+
+    if (conf->upload_timeout > conf->store->upload_timeout) {
+        conf->store->upload_timeout = conf->upload_timeout;
+    }
+
+    conf->store->manifest_max_size = ngx_max(conf->store->manifest_max_size,
+                                             conf->manifest_max_size);
+
+    if (conf->gc == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    if (conf->ns == NULL) {
+        ngx_str_null(&none);
+        return ngx_http_oci_conf_add_gc(cf, conf, &none);
+    }
+
+    if (conf->ns->lengths == NULL) {
+        return ngx_http_oci_conf_add_gc(cf, conf, &conf->ns->value);
+    }
+
+    allow = conf->ns_allow ? conf->ns_allow->elts : NULL;
+
+    for (i = 0; allow && i < conf->ns_allow->nelts; i++) {
+        if (ngx_http_oci_conf_add_gc(cf, conf, &allow[i]) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_oci_conf_add_gc(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf,
+    ngx_str_t *ns)
+{
+    ngx_uint_t             i;
+    ngx_http_oci_gc_t     *gc;
+    oci_collect_policy_t  *policy;
+
+    policy = conf->gc;
+    gc = conf->store->gc.elts;
+
+    for (i = 0; i < conf->store->gc.nelts; i++) {
+
+        if (gc[i].ns.len != ns->len
+            || ngx_strncmp(gc[i].ns.data, ns->data, ns->len) != 0)
+        {
+            continue;
+        }
+
+        if (gc[i].policy.grace != policy->grace
+            || gc[i].policy.untagged != policy->untagged
+            || gc[i].policy.keep_tags != policy->keep_tags)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "conflicting \"oci_gc\" for the same "
+                               "repositories of \"%V\"", &conf->name);
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    gc = ngx_array_push(&conf->store->gc);
+    if (gc == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    gc->ns = *ns;
+    gc->policy = *policy;
+
+    return NGX_CONF_OK;
 }

@@ -19,6 +19,8 @@
 
 static ngx_int_t ngx_http_oci_content_headers(ngx_http_request_t *r,
     ngx_http_oci_content_t *content, ngx_str_t *etag);
+static ngx_int_t ngx_http_oci_content_of_file(ngx_http_request_t *r,
+    ngx_http_oci_content_t *content, ngx_str_t *etag);
 static ngx_int_t ngx_http_oci_content_known(ngx_http_request_t *r,
     const oci_digest_t *d);
 static size_t ngx_http_oci_content_etag(const oci_digest_t *d,
@@ -96,15 +98,22 @@ ngx_http_oci_content_unmodified(ngx_http_request_t *r, const oci_digest_t *d)
 static ngx_int_t
 ngx_http_oci_content_known(ngx_http_request_t *r, const oci_digest_t *d)
 {
-    u_char      buf[NGX_HTTP_OCI_ETAG_MAX];
-    ngx_str_t   etag, *value;
-    ngx_uint_t  zstd;
+    u_char               buf[NGX_HTTP_OCI_ETAG_MAX];
+    ngx_str_t            etag, *value;
+    ngx_uint_t           zstd;
+    ngx_http_oci_ctx_t  *ctx;
 
     if (r->headers_in.if_none_match == NULL) {
         return NGX_DECLINED;
     }
 
     value = &r->headers_in.if_none_match->value;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+
+    if (ctx->file) {
+        return ngx_http_oci_content_matches(value, &ctx->file->etag)
+               ? 0 : NGX_DECLINED;
+    }
 
     for (zstd = 0; zstd < 2; zstd++) {
         etag.data = buf;
@@ -235,6 +244,11 @@ ngx_http_oci_content_headers(ngx_http_request_t *r,
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
 
+    if (ctx->file) {
+        *etag = ctx->file->etag;
+        return ngx_http_oci_content_of_file(r, content, etag);
+    }
+
     etag->data = ngx_pnalloc(r->pool, NGX_HTTP_OCI_ETAG_MAX - OCI_HEX_MAX
                                       + content->digest->hex_len);
     if (etag->data == NULL) {
@@ -283,6 +297,35 @@ ngx_http_oci_content_headers(ngx_http_request_t *r,
         h++;
         ngx_http_oci_set_header(h, "Location", &content->location);
     }
+
+    return NGX_OK;
+}
+
+
+/* no digest: it speaks of the blob */
+
+static ngx_int_t
+ngx_http_oci_content_of_file(ngx_http_request_t *r,
+    ngx_http_oci_content_t *content, ngx_str_t *etag)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_oci_header_run(r, 3);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.etag = h;
+
+    ngx_http_oci_set_header(h, "ETag", etag);
+    h++;
+
+    ngx_http_oci_set_header(h, "Accept-Ranges", &ngx_http_oci_bytes);
+    h++;
+
+    ngx_http_oci_set_header(h, "Cache-Control",
+                            content->immutable ? &ngx_http_oci_immutable
+                                               : &ngx_http_oci_revalidate);
 
     return NGX_OK;
 }

@@ -11,7 +11,7 @@
 #include "ngx_http_oci_upload.h"
 
 
-_Static_assert(NGX_HTTP_OCI_OP_REFERRERS < NGX_HTTP_OCI_STATS_OPERATIONS,
+_Static_assert(NGX_HTTP_OCI_OP_HUB_FILE < NGX_HTTP_OCI_STATS_OPERATIONS,
                "an operation has no counter");
 
 

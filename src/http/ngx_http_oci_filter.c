@@ -143,28 +143,26 @@ ngx_http_oci_header_filter(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_oci_filter_page(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 {
-    u_char      *p;
-    size_t       len;
-    ngx_str_t    value;
     ngx_buf_t   *b;
+    ngx_str_t    value, body;
     ngx_uint_t   status;
 
     status = ngx_http_oci_filter_status(r);
 
-    p = ngx_pnalloc(r->pool, OCI_ERROR_BODY_MAX);
-    if (p == NULL) {
+    if (ngx_http_oci_error_body(r, ctx, oci_error_of_status(status), status,
+                                NULL, NULL, &body)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    len = oci_error_body(p, oci_error_of_status(status), NULL, NULL);
 
     b = ngx_calloc_buf(r->pool);
     if (b == NULL) {
         return NGX_ERROR;
     }
 
-    b->pos = p;
-    b->last = p + len;
+    b->pos = body.data;
+    b->last = body.data + body.len;
     b->memory = 1;
     b->last_buf = 1;
     b->last_in_chain = 1;
@@ -188,7 +186,7 @@ ngx_http_oci_filter_page(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
         }
     }
 
-    return ngx_http_oci_prepare(r, status, len, &ngx_http_oci_type_json);
+    return ngx_http_oci_prepare(r, status, body.len, &ngx_http_oci_type_json);
 }
 
 

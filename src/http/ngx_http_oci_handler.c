@@ -85,13 +85,18 @@ static const ngx_http_oci_operation_t  ngx_http_oci_operations[] = {
 ngx_http_oci_ctx_t *
 ngx_http_oci_get_ctx(ngx_http_request_t *r)
 {
-    ngx_http_oci_ctx_t  *ctx;
+    ngx_int_t                 rc;
+    ngx_http_oci_ctx_t       *ctx;
+    ngx_http_oci_loc_conf_t  *olcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
-    /* a variable may have asked before a rewrite */
+    /* a variable may have asked before a rewrite, or outside its location */
 
-    if (ctx && ctx->uri.data == r->uri.data && ctx->uri.len == r->uri.len) {
+    if (ctx && ctx->uri.data == r->uri.data && ctx->uri.len == r->uri.len
+        && ctx->view == olcf->view)
+    {
         return ctx;
     }
 
@@ -101,12 +106,17 @@ ngx_http_oci_get_ctx(ngx_http_request_t *r)
     }
 
     ctx->uri = r->uri;
+    ctx->view = olcf->view;
 
-    if (ngx_http_oci_parse(r, ctx) != NGX_OK) {
+    rc = ctx->view ? ctx->view->parse(r, ctx) : ngx_http_oci_parse(r, ctx);
+
+    if (rc != NGX_OK) {
         return NULL;
     }
 
-    ctx->operation = ngx_http_oci_find(r, ctx);
+    if (ctx->view == NULL) {
+        ctx->operation = ngx_http_oci_find(r, ctx);
+    }
 
     ngx_http_set_ctx(r, ctx, ngx_http_oci_module);
 
@@ -217,6 +227,10 @@ ngx_http_oci_allow(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
+    if (ctx->view) {
+        return (olcf->methods & NGX_HTTP_OCI_PULL) ? ctx->allow : 0;
+    }
+
     allow = 0;
 
     for (i = 0; i < NGX_HTTP_OCI_OPERATIONS; i++) {
@@ -271,23 +285,15 @@ ngx_http_oci_handler(ngx_http_request_t *r)
                                        "no such endpoint", NULL);
     }
 
-    /* the one gate: before anything of the operation itself is looked at */
-
     op = ctx->operation;
 
-    if (op == NULL || (op->right && !(olcf->methods & op->right))) {
+    if (op == NULL) {
         return ngx_http_oci_send_error(r, OCI_ERR_UNSUPPORTED, 0,
-                                       op ? "the operation is disabled here"
-                                          : "the method is not allowed here",
+                                       "the method is not allowed here",
                                        NULL);
     }
 
-    if (!olcf->store->ready) {
-        return ngx_http_oci_send_error(r, OCI_ERR_UNAVAILABLE, 0,
-                                       "the store is not available", NULL);
-    }
-
-    rc = ngx_http_oci_namespace(r, ctx);
+    rc = ngx_http_oci_gate(r, ctx, op->right);
 
     if (rc != NGX_DECLINED) {
         return rc;
@@ -304,6 +310,29 @@ ngx_http_oci_handler(ngx_http_request_t *r)
     }
 
     return op->handler(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_oci_gate(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    ngx_uint_t right)
+{
+    ngx_http_oci_loc_conf_t  *olcf;
+
+    olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
+
+    if (right && !(olcf->methods & right)) {
+        return ngx_http_oci_send_error(r, OCI_ERR_UNSUPPORTED, 0,
+                                       "the operation is disabled here",
+                                       NULL);
+    }
+
+    if (!olcf->store->ready) {
+        return ngx_http_oci_send_error(r, OCI_ERR_UNAVAILABLE, 0,
+                                       "the store is not available", NULL);
+    }
+
+    return ngx_http_oci_namespace(r, ctx);
 }
 
 

@@ -169,7 +169,9 @@ ngx_http_oci_manifest_init(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_cache_ask(&get->ask, &olcf->store->cache, get->store,
                            &ctx->repo, olcf->valid, olcf->valid_missing);
 
-    get->ask.zstd = ngx_http_oci_zstd_wanted(r, olcf);
+    /* what a view makes of it is made of the content as it is */
+
+    get->ask.zstd = (ctx->view == NULL && ngx_http_oci_zstd_wanted(r, olcf));
 }
 
 
@@ -216,7 +218,9 @@ ngx_http_oci_manifest_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     found = ngx_http_oci_cache_manifest(&get->ask, get->digest, get->tag,
                                         &get->record,
-                                        ngx_http_oci_manifest_buf, &v);
+                                        ctx->view ? NULL
+                                                  : ngx_http_oci_manifest_buf,
+                                        &v);
     switch (found) {
 
     case NGX_HTTP_OCI_CACHE_HIT:
@@ -252,6 +256,7 @@ ngx_http_oci_manifest_cached(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     }
 
     if (r->method == NGX_HTTP_HEAD
+        || ctx->view
         || ngx_http_oci_content_unmodified(r, &get->record.digest))
     {
         return OCI_OK;
@@ -440,6 +445,7 @@ ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_manifest_get_t *get, int rc)
 {
     u_char                   *type;
+    ngx_str_t                 data;
     oci_record_t             *record;
     ngx_http_oci_content_t    content;
     ngx_http_oci_loc_conf_t  *olcf;
@@ -463,6 +469,13 @@ ngx_http_oci_manifest_answer(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
 
     default:
         return ngx_http_oci_send_failure(r, rc);
+    }
+
+    if (ctx->view) {
+        data.data = get->scratch ? NULL : get->data;
+        data.len = data.data ? (size_t) record->size : 0;
+
+        return ctx->view->manifest(r, ctx, &record->digest, &data);
     }
 
     /* the log phase asks for it too */

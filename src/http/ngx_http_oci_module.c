@@ -15,13 +15,12 @@
 #include "ngx_http_oci_wake.h"
 #include "ngx_http_oci_zstd.h"
 
+#include "ngx_http_oci_huggingface.h"
 #include "ngx_http_oci_metrics.h"
 #include "ngx_http_oci_status.h"
 
 
-#define NGX_HTTP_OCI_DEFAULT_MAX_BODY  (1024 * 1024)
-#define NGX_HTTP_OCI_BODY_BUFFER       (128 * 1024)
-#define NGX_HTTP_OCI_REOPEN            5000
+#define NGX_HTTP_OCI_REOPEN  5000
 
 
 static ngx_int_t ngx_http_oci_preconfiguration(ngx_conf_t *cf);
@@ -30,12 +29,6 @@ static void *ngx_http_oci_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_oci_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
-static char *ngx_http_oci_merge_handler(ngx_conf_t *cf,
-    ngx_http_oci_loc_conf_t *conf, ngx_uint_t own);
-static char *ngx_http_oci_merge_gc(ngx_conf_t *cf,
-    ngx_http_oci_loc_conf_t *conf);
-static char *ngx_http_oci_add_gc(ngx_conf_t *cf,
-    ngx_http_oci_loc_conf_t *conf, ngx_str_t *ns);
 static ngx_int_t ngx_http_oci_init_process(ngx_cycle_t *cycle);
 static void ngx_http_oci_exit_process(ngx_cycle_t *cycle);
 static void ngx_http_oci_open_store(ngx_http_oci_store_t *st, ngx_log_t *log);
@@ -326,6 +319,13 @@ static ngx_command_t  ngx_http_oci_commands[] = {
       offsetof(ngx_http_oci_loc_conf_t, upload_timeout),
       NULL },
 
+    { ngx_string("oci_huggingface"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_oci_huggingface_conf,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("oci_metrics"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
       ngx_http_oci_metrics,
@@ -447,6 +447,8 @@ ngx_http_oci_create_loc_conf(ngx_conf_t *cf)
      *     conf->methods = 0;
      *     conf->public_url = { 0, NULL };
      *     conf->read_pool = NULL;
+     *     conf->view = NULL;
+     *     conf->view_conf = NULL;
      */
 
     conf->ns = NGX_CONF_UNSET_PTR;
@@ -477,6 +479,8 @@ ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_uint_t  own;
 
     own = (conf->name.data != NULL);
+
+    ngx_http_oci_conf_merge_view(cf, prev, conf);
 
     ngx_conf_merge_str_value(conf->name, prev->name, "off");
 
@@ -535,145 +539,11 @@ ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->write_pool = conf->read_pool;
     }
 
-    if (ngx_http_oci_merge_gc(cf, conf) != NGX_CONF_OK) {
+    if (ngx_http_oci_conf_merge_gc(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_oci_merge_handler(cf, conf, own);
-}
-
-
-static char *
-ngx_http_oci_merge_handler(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf,
-    ngx_uint_t own)
-{
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->handler != NULL && clcf->handler != ngx_http_oci_handler) {
-
-        if (own) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"oci %V\" stands in location \"%V\" beside "
-                               "another directive that handles its requests",
-                               &conf->name, &clcf->name);
-            return NGX_CONF_ERROR;
-        }
-
-        return NGX_CONF_OK;
-    }
-
-    /* an "if" keeps the handler of the location around it */
-
-    if (clcf->noname && !clcf->lmt_excpt) {
-        return NGX_CONF_OK;
-    }
-
-    /*
-     * nginx has put its defaults in by now, so a limit of just this size
-     * can't be told from one that nobody set: it is lifted either way.
-     */
-
-    if (clcf->client_max_body_size == NGX_HTTP_OCI_DEFAULT_MAX_BODY) {
-        clcf->client_max_body_size = 0;
-    }
-
-    if (clcf->client_body_buffer_size == 2 * ngx_pagesize) {
-        clcf->client_body_buffer_size = NGX_HTTP_OCI_BODY_BUFFER;
-    }
-
-    clcf->handler = ngx_http_oci_handler;
-
-    if (own && clcf->name.len && clcf->name.data[clcf->name.len - 1] == '/') {
-        clcf->auto_redirect = 1;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* the store keeps the policy of each namespace for the manager */
-
-static char *
-ngx_http_oci_merge_gc(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf)
-{
-    ngx_str_t   *allow, none;
-    ngx_uint_t   i;
-
-    if (conf->upload_timeout > conf->store->upload_timeout) {
-        conf->store->upload_timeout = conf->upload_timeout;
-    }
-
-    conf->store->manifest_max_size = ngx_max(conf->store->manifest_max_size,
-                                             conf->manifest_max_size);
-
-    if (conf->gc == NULL) {
-        return NGX_CONF_OK;
-    }
-
-    if (conf->ns == NULL) {
-        ngx_str_null(&none);
-        return ngx_http_oci_add_gc(cf, conf, &none);
-    }
-
-    if (conf->ns->lengths == NULL) {
-        return ngx_http_oci_add_gc(cf, conf, &conf->ns->value);
-    }
-
-    allow = conf->ns_allow ? conf->ns_allow->elts : NULL;
-
-    for (i = 0; allow && i < conf->ns_allow->nelts; i++) {
-        if (ngx_http_oci_add_gc(cf, conf, &allow[i]) != NGX_CONF_OK) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_oci_add_gc(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf,
-    ngx_str_t *ns)
-{
-    ngx_uint_t             i;
-    ngx_http_oci_gc_t     *gc;
-    oci_collect_policy_t  *policy;
-
-    policy = conf->gc;
-    gc = conf->store->gc.elts;
-
-    for (i = 0; i < conf->store->gc.nelts; i++) {
-
-        if (gc[i].ns.len != ns->len
-            || ngx_strncmp(gc[i].ns.data, ns->data, ns->len) != 0)
-        {
-            continue;
-        }
-
-        if (gc[i].policy.grace != policy->grace
-            || gc[i].policy.untagged != policy->untagged
-            || gc[i].policy.keep_tags != policy->keep_tags)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "conflicting \"oci_gc\" for the same "
-                               "repositories of \"%V\"", &conf->name);
-            return NGX_CONF_ERROR;
-        }
-
-        return NGX_CONF_OK;
-    }
-
-    gc = ngx_array_push(&conf->store->gc);
-    if (gc == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    gc->ns = *ns;
-    gc->policy = *policy;
-
-    return NGX_CONF_OK;
+    return ngx_http_oci_conf_merge_handler(cf, conf, own);
 }
 
 

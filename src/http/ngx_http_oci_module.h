@@ -42,6 +42,7 @@ typedef struct {
 
 typedef struct ngx_http_oci_evict_s        ngx_http_oci_evict_t;
 typedef struct ngx_http_oci_signed_conf_s  ngx_http_oci_signed_conf_t;
+typedef struct ngx_http_oci_view_s         ngx_http_oci_view_t;
 
 
 /* a store, as "oci_store" declares it; one per cycle */
@@ -113,6 +114,9 @@ typedef struct {
     ngx_int_t                   zstd_threads;
     ngx_int_t                   zstd_min_ratio;     /* thousandths */
 
+    const ngx_http_oci_view_t  *view;       /* NULL: OCI's own paths */
+    void                       *view_conf;  /* what its directive says */
+
     ngx_http_oci_edge_conf_t   *edge;       /* NULL: no upstream */
     ngx_http_oci_edge_conf_t    edge_conf;  /* what the directives say */
 } ngx_http_oci_loc_conf_t;
@@ -138,7 +142,9 @@ typedef enum {
     NGX_HTTP_OCI_OP_UPLOAD_STATUS,
     NGX_HTTP_OCI_OP_UPLOAD_CANCEL,
     NGX_HTTP_OCI_OP_TAGS,
-    NGX_HTTP_OCI_OP_REFERRERS
+    NGX_HTTP_OCI_OP_REFERRERS,
+    NGX_HTTP_OCI_OP_HUB_INFO,               /* of a view: about a model, */
+    NGX_HTTP_OCI_OP_HUB_FILE                /* a file of one */
 } ngx_http_oci_op_e;
 
 
@@ -152,6 +158,14 @@ typedef enum {
     NGX_HTTP_OCI_STATUS_STALE,
     NGX_HTTP_OCI_STATUS_FILL
 } ngx_http_oci_cache_status_e;
+
+
+/* a file as a part of the blob that the route names */
+
+typedef struct {
+    ngx_str_t               etag;           /* with its quotes */
+    oci_range_t             part;
+} ngx_http_oci_file_t;
 
 
 typedef struct {
@@ -178,12 +192,48 @@ typedef struct {
 
     ngx_err_t               err;            /* of the last OCI_ERROR */
 
+    const ngx_http_oci_view_t    *view;     /* of the location */
+    void                         *viewed;   /* what it knows of the request */
+    ngx_http_oci_file_t          *file;     /* NULL: no file of it yet */
+    ngx_uint_t                    allow;    /* methods of its endpoint */
+
     unsigned                answered:1;     /* headers are ours */
     unsigned                paged:1;        /* page was passed on */
     unsigned                mountable:1;    /* what the probe found */
     unsigned                signed_url:1;   /* its URL is its right */
     unsigned                asked:1;        /* for a right, once more */
 } ngx_http_oci_ctx_t;
+
+
+/*
+ * Another protocol over the same repositories: what it has in place of OCI's
+ * own.  Its handler sets a route and calls the handlers of operations, which
+ * give it what they would have sent.
+ */
+
+struct ngx_http_oci_view_s {
+
+    /* fills in ctx, all zeros but for its uri: NGX_OK or NGX_ERROR */
+    ngx_int_t  (*parse)(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx);
+
+    ngx_http_handler_pt  handler;
+
+    /*
+     * A manifest that this client may read.  data NULL: the repository holds
+     * it, on the disk; else it may be in no store, and is the caller's.
+     */
+    ngx_int_t  (*manifest)(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+        const oci_digest_t *digest, ngx_str_t *data);
+
+    /* a blob, of type ngx_http_oci_content_t, and not only a part of it */
+    ngx_int_t  (*blob)(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+        void *content);
+
+    /* the JSON of an error, and headers of its own: NGX_OK or NGX_ERROR */
+    ngx_int_t  (*error)(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+        oci_error_t e, ngx_uint_t status, const char *message,
+        ngx_str_t *body);
+};
 
 
 /*
@@ -200,6 +250,14 @@ ngx_uint_t ngx_http_oci_allow(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx);
 
 /* the location's content handler */
 ngx_int_t ngx_http_oci_handler(ngx_http_request_t *r);
+
+/*
+ * The one gate, before anything of an operation is looked at: its right (0:
+ * none is needed), the store, the namespace.  NGX_DECLINED to go on, else
+ * what the handler returns.
+ */
+ngx_int_t ngx_http_oci_gate(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    ngx_uint_t right);
 
 /* a handler of the preaccess phase, for what ngx_http_oci_mount_check() asks */
 ngx_int_t ngx_http_oci_mount_phase(ngx_http_request_t *r);

@@ -324,8 +324,13 @@ ngx_http_oci_prepare(ngx_http_request_t *r, ngx_uint_t status, off_t length,
         return NGX_ERROR;
     }
 
-    ngx_http_oci_set_header(h, "Docker-Distribution-Api-Version",
-                            &ngx_http_oci_api_version);
+    if (ctx->view == NULL) {
+        ngx_http_oci_set_header(h, "Docker-Distribution-Api-Version",
+                                &ngx_http_oci_api_version);
+
+    } else {
+        h->hash = 0;
+    }
 
     if (type) {
         h++;
@@ -472,11 +477,30 @@ ngx_http_oci_adopt(ngx_http_request_t *r, void *p)
 
 
 ngx_int_t
+ngx_http_oci_error_body(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
+    oci_error_t e, ngx_uint_t status, const char *message,
+    const oci_str_t *detail, ngx_str_t *body)
+{
+    if (ctx->view) {
+        return ctx->view->error(r, ctx, e, status, message, body);
+    }
+
+    body->data = ngx_pnalloc(r->pool, OCI_ERROR_BODY_MAX);
+    if (body->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    body->len = oci_error_body(body->data, e, message, detail);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_oci_send_error(ngx_http_request_t *r, oci_error_t e,
     ngx_uint_t status, const char *message, const oci_str_t *detail)
 {
-    size_t               len;
-    u_char              *body;
+    ngx_str_t            body;
     ngx_http_oci_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
@@ -489,12 +513,11 @@ ngx_http_oci_send_error(ngx_http_request_t *r, oci_error_t e,
                   "oci: %ui %s: %s", status, oci_error_code(e),
                   message ? message : "refused");
 
-    body = ngx_pnalloc(r->pool, OCI_ERROR_BODY_MAX);
-    if (body == NULL) {
+    if (ngx_http_oci_error_body(r, ctx, e, status, message, detail, &body)
+        != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    len = oci_error_body(body, e, message, detail);
 
     if (status == NGX_HTTP_NOT_ALLOWED) {
         if (ngx_http_oci_add_allow(r) != NGX_OK) {
@@ -517,8 +540,8 @@ ngx_http_oci_send_error(ngx_http_request_t *r, oci_error_t e,
 
     ctx->digest.len = 0;
 
-    return ngx_http_oci_send_memory(r, status, &ngx_http_oci_type_json, body,
-                                    len);
+    return ngx_http_oci_send_memory(r, status, &ngx_http_oci_type_json,
+                                    body.data, body.len);
 }
 
 

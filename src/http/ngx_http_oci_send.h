@@ -86,6 +86,11 @@ ngx_int_t ngx_http_oci_adopt(ngx_http_request_t *r, void *p);
 ngx_int_t ngx_http_oci_send_error(ngx_http_request_t *r, oci_error_t e,
     ngx_uint_t status, const char *message, const oci_str_t *detail);
 
+/* the body of an error, and its headers where a view has some */
+ngx_int_t ngx_http_oci_error_body(ngx_http_request_t *r,
+    ngx_http_oci_ctx_t *ctx, oci_error_t e, ngx_uint_t status,
+    const char *message, const oci_str_t *detail, ngx_str_t *body);
+
 /*
  * The error for a code of the lower floor that has no meaning of its own to
  * the caller: OCI_ERROR by its errno (507 when the disk is full), OCI_AGAIN.

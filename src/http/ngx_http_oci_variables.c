@@ -75,7 +75,9 @@ static ngx_str_t  ngx_http_oci_operation_names[] = {
     ngx_string("push"),         /* upload_status */
     ngx_string("push"),         /* upload_cancel */
     ngx_string("pull"),         /* tags */
-    ngx_string("pull")          /* referrers */
+    ngx_string("pull"),         /* referrers */
+    ngx_string("pull"),         /* hub_info */
+    ngx_string("pull")          /* hub_file */
 };
 
 

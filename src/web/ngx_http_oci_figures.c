@@ -173,7 +173,9 @@ const char *const  ngx_http_oci_figure_operations[] = {
     "upload_status",
     "upload_cancel",
     "tags",
-    "referrers"
+    "referrers",
+    "hub_info",
+    "hub_file"
 };
 
 

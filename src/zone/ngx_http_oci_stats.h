@@ -17,7 +17,7 @@
 #include <ngx_core.h>
 
 
-#define NGX_HTTP_OCI_STATS_OPERATIONS  16
+#define NGX_HTTP_OCI_STATS_OPERATIONS  24
 #define NGX_HTTP_OCI_STATS_STATUSES    6    /* 0: no answer, 1: 1xx, ... */
 
 

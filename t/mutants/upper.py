@@ -9,8 +9,8 @@ add = TABLE.add
 # ---- the gate and the way to it
 
 add("gate-of-the-methods", "src/http/ngx_http_oci_handler.c",
-    "    if (op == NULL || (op->right && !(olcf->methods & op->right))) {",
-    "    if (op == NULL) {",
+    "    if (right && !(olcf->methods & right)) {",
+    "    if (right && !olcf->methods) {",
     "t/test_methods.py::test_operation",
     "t/test_methods.py::test_pull_only_changes_nothing")
 
@@ -104,7 +104,7 @@ add("busy-is-not-forever", "src/http/ngx_http_oci_task.c",
     "    if (t->rc == OCI_AGAIN && !t->retry\n",
     "t/test_use.py::test_waits")
 
-add("body-limit-of-nginx", "src/http/ngx_http_oci_module.c",
+add("body-limit-of-nginx", "src/http/ngx_http_oci_conf.c",
     "    if (clcf->client_max_body_size == NGX_HTTP_OCI_DEFAULT_MAX_BODY) {",
     "    if (clcf->client_max_body_size < 0) {",
     "t/test_refusals.py::test_no_default_body_limit")
@@ -144,11 +144,11 @@ add("if-range", "src/http/ngx_http_oci_content.c",
     "t/test_blob_read.py::test_if_range")
 
 add("accept-ranges-of-a-206", "src/http/ngx_http_oci_content.c",
-    "    ngx_http_oci_set_header(h, \"Accept-Ranges\", "
+    "    } else {\n        ngx_http_oci_set_header(h, \"Accept-Ranges\", "
     "&ngx_http_oci_bytes);\n",
-    "    ngx_http_oci_set_header(h, \"Accept-Ranges\", "
+    "    } else {\n        ngx_http_oci_set_header(h, \"Accept-Ranges\", "
     "&ngx_http_oci_bytes);\n"
-    "    h->hash = (r->headers_in.range == NULL);\n",
+    "        h->hash = (r->headers_in.range == NULL);\n",
     "t/test_blob_read.py::test_one_range")
 
 add("size-in-a-416", "src/http/ngx_http_oci_content.c",
@@ -716,3 +716,94 @@ add("zstd-with-the-tag-of-the-blob", "src/http/ngx_http_oci_content.c",
     "    if (zstd) {\n        p = ngx_cpymem(",
     "    if (zstd > 1) {\n        p = ngx_cpymem(",
     "t/test_zstd.py::test_companion")
+
+
+# ---- a view of models
+
+HF = "src/web/ngx_http_oci_huggingface"
+
+add("hub-methods", HF + ".c",
+    "    if (!(ctx->allow & r->method)) {",
+    "    if (ctx->allow == 0) {",
+    "t/test_huggingface.py::test_methods")
+
+add("hub-is-a-pull", HF + ".c",
+    "    rc = ngx_http_oci_gate(r, ctx, NGX_HTTP_OCI_PULL);",
+    "    rc = ngx_http_oci_gate(r, ctx, 0);",
+    "t/test_huggingface.py::test_pull_is_a_right")
+
+add("hub-refs-of-an-edge", HF + ".c",
+    "    if (hf->route.endpoint == OCI_HUB_REFS && olcf->edge == NULL) {",
+    "    if (hf->route.endpoint == OCI_HUB_REFS) {",
+    "t/test_huggingface_edge.py::test_right_of_each_client")
+
+add("hub-tells-of-repositories", HF + ".c",
+    "    if (olcf->edge && olcf->edge->auth == NGX_HTTP_OCI_AUTH_CLIENT) {\n"
+    "        return 0;",
+    "    if (olcf->edge && olcf->edge->auth == NGX_HTTP_OCI_AUTH_CLIENT) {\n"
+    "        return 1;",
+    "t/test_huggingface_edge.py::test_right_of_each_client")
+
+add("hub-path-behind-the-location", HF + ".c",
+    "        || ngx_strncmp(uri->data, conf->base.data, conf->base.len) != 0)",
+    "        || uri->len == 0)",
+    "t/test_huggingface.py::test_below_a_path")
+
+add("hub-tables-of-all-repositories", HF + "_tables.c",
+    "    return t->store == s\n           && t->repo.len",
+    "    return t->store == s\n           || t->repo.len",
+    "t/test_huggingface.py::test_membership")
+
+add("hub-table-without-its-tar", HF + "_tables.c",
+    "    if (hf->load.partial) {",
+    "    if (hf->load.partial && hf->load.wait) {",
+    "t/test_huggingface.py::test_membership")
+
+add("hub-commit-of-another-manifest", HF + "_model.c",
+    "    if (hf->guessed\n",
+    "    if (hf->guessed && hf->known\n",
+    "t/test_huggingface_edge.py::test_commit_that_is_not_here")
+
+add("hub-file-beyond-its-end", HF + "_answer.c",
+    "    content->size = file->size;",
+    "    content->size -= file->offset;",
+    "t/test_huggingface.py::test_range_within_a_tar",
+    "t/test_huggingface.py::test_tar")
+
+add("hub-file-from-the-start", HF + "_answer.c",
+    "        content->base += file->offset;",
+    "        content->base += 0;",
+    "t/test_huggingface.py::test_range_within_a_tar")
+
+add("hub-file-in-memory", HF + "_answer.c",
+    "        content->data += file->offset;",
+    "        content->data += 0;",
+    "t/test_huggingface.py::test_tar")
+
+add("hub-entry-that-is-remembered", HF + "_answer.c",
+    "    if (ngx_http_oci_hf_add_commit(hf) != NGX_OK) {",
+    "    if (hf->known == 0) {",
+    "t/test_huggingface.py::test_not_found")
+
+add("hub-if-none-match", "src/http/ngx_http_oci_content.c",
+    "        return ngx_http_oci_content_matches(value, &ctx->file->etag)\n"
+    "               ? 0 : NGX_DECLINED;",
+    "        return NGX_DECLINED;",
+    "t/test_huggingface.py::test_conditions")
+
+add("hub-none-match-of-the-blob", "src/http/ngx_http_oci_content.c",
+    "    if (ctx->file) {\n"
+    "        return ngx_http_oci_content_matches",
+    "    if (ctx->file && *value->data != '\"') {\n"
+    "        return ngx_http_oci_content_matches",
+    "t/test_huggingface.py::test_conditions")
+
+add("view-that-is-inherited", "src/http/ngx_http_oci_conf.c",
+    "    ngx_str_set(&conf->name, \"off\");\n}",
+    "    ngx_str_set(&conf->name, \"off\");\n    conf->name = prev->name;\n}",
+    "t/test_huggingface.py::test_within_a_location")
+
+add("hub-file-compressed", "src/http/ngx_http_oci_blob.c",
+    "    get->ask.zstd = (ctx->view == NULL && ngx_http_oci_zstd_wanted(r, olcf));",
+    "    get->ask.zstd = ngx_http_oci_zstd_wanted(r, olcf);",
+    "t/test_huggingface.py::test_never_compressed")
