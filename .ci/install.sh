@@ -107,11 +107,7 @@ want_one() {
         ;;
 
     tools)
-        want ca-certificates util-linux
-
-        if ! command -v go >/dev/null; then
-            want python3-venv
-        fi
+        want ca-certificates util-linux python3-venv
         ;;
 
     interop-short)

@@ -2,8 +2,8 @@
 #
 # Copyright (C) the ngx_http_oci_module authors
 #
-# Builds the Go and Rust tools named on the command line, at the versions
-# that t/tools.txt pins, into a folder outside the repository, and prints the
+# Builds the tools named on the command line, at the versions that
+# t/tools.txt pins, into a folder outside the repository, and prints the
 # path of each.  What is there already is not built again; two runs at
 # once wait for each other.
 #
@@ -204,6 +204,27 @@ for p in json.load(sys.stdin)["packages"]:
 }
 
 
+# In Python: an environment of its own beside the program, which is a link
+# into it.  Pip chooses nothing, all that is needed stands in FLAGS.
+
+build_pip() {
+    local venv=${out%/*}/venv
+
+    rm -rf "$venv"
+    /usr/bin/python3 -m venv "$venv"
+
+    if [ -z "${PIP_CERT:-}" ] && [ -f /etc/ssl/certs/ca-certificates.crt ]
+    then
+        export PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+    fi
+
+    "$venv/bin/pip" install -q --disable-pip-version-check --retries 5 \
+        --no-deps "$module" "$@"
+    "$venv/bin/pip" check
+    ln -s "venv/bin/$package" "$work/out"
+}
+
+
 # build NAME MODULE@VERSION PACKAGE KIND [FLAGS...] -> $out
 
 build() {
@@ -212,6 +233,7 @@ build() {
 
     case $kind in
     cargo | crate)  find_cargo ;;
+    pip)            ;;
     *)              find_go "$name" ;;
     esac
 
