@@ -66,6 +66,15 @@ def test_hostile_path(server, raw, name, method, tail):
         "repositories", "uploads"))
 
 
+@pytest.mark.parametrize("name", ["a%2fesc", "a%2Fesc", "%61/esc", "a/es%63"])
+def test_escaped_name(reg, raw, name):
+    """Refused, also where what it would be decoded to is there."""
+    reg.push("a/esc")
+    assert reg.put_manifest("a/esc", "t", reg.index(), INDEX).status_code == 201
+    r = raw().request("GET", "/v2/%s/manifests/t" % name)
+    error(r, 400, "NAME_INVALID")
+
+
 def test_dots_do_not_reach_the_format_file(reg, raw, repo):
     reg.push(repo)
     for path in ("/v2/%s/blobs/../../../format",

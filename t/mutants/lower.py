@@ -464,7 +464,7 @@ add("escaped-slash", "src/core/oci_route.c",
     "            if (oci_escape(p, last) == -1) {\n"
     "                return OCI_INVALID;\n            }\n\n"
     "            *dst++ = (u_char) oci_escape(p, last);",
-    "test_route:test_refused", "t/test_names.py::test_bad_name")
+    "test_route:test_refused", "t/test_names.py::test_escaped_name")
 
 add("escaped-colon", "src/core/oci_route.c",
     "            if (oci_escape(p, last) != ':') {",
