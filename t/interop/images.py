@@ -116,6 +116,23 @@ def tar(name, data):
     return out.getvalue()
 
 
+def plain(folder, *layers, entry=None):
+    """An image of some tars, as it is written by hand: (layout, layer...)."""
+    out = Layout(folder)
+    those = [out.add(x, OCI + "layer.v1.tar") for x in layers]
+    config = out.add(
+        {"architecture": "amd64", "os": "linux",
+         "config": {"Entrypoint": entry} if entry else {},
+         "rootfs": {"type": "layers",
+                    "diff_ids": [x["digest"] for x in those]}},
+        OCI + "config.v1+json")
+    out.finish(out.add(
+        {"schemaVersion": 2, "mediaType": OCI + "manifest.v1+json",
+         "config": config, "layers": those}, OCI + "manifest.v1+json",
+        annotations={"org.opencontainers.image.ref.name": "v1"}))
+    return (out.folder,) + tuple(those)
+
+
 def index(lab, name="index"):
     """An index of two platforms, made by hand: its folder and digest."""
     out = Layout(lab.work(name))

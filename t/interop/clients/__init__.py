@@ -48,6 +48,6 @@ Use a repository named after the client, so that none meets another's.
 NAMES = ("skopeo", "oras", "crane", "regctl", "helm", "podman",
          "cosign", "notation", "models", "sync",
          "login", "tls", "mirrors",
-         "chunked", "harbor",
+         "containerd", "volume", "chunked", "harbor",
          "ollama", "dmr", "wkg", "oci_client",
          "dockerfile")
