@@ -48,6 +48,6 @@ Use a repository named after the client, so that none meets another's.
 NAMES = ("skopeo", "oras", "crane", "regctl", "helm", "podman",
          "cosign", "notation", "models", "sync",
          "login", "tls", "mirrors",
-         "containerd", "volume", "chunked", "stargz", "harbor",
+         "containerd", "volume", "chunked", "stargz", "harbor", "zot",
          "ollama", "dmr", "wkg", "oci_client",
          "dockerfile")
