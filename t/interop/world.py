@@ -119,19 +119,24 @@ def limit(which):
     return 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
 
 
-def environ(folder, on_overlay):
-    """The environment of every client."""
+def settings(to, folder, on_overlay):
+    """Podman's and its kin's, written to one folder, for another."""
     values = {
         "folder": folder,
         "driver": "overlay" if on_overlay else "vfs",
         "nofile": limit(resource.RLIMIT_NOFILE),
         "nproc": limit(resource.RLIMIT_NPROC)}
-    for name, text in (("etc/storage.conf", STORAGE % values),
-                       ("etc/containers.conf", CONTAINERS % values),
-                       ("etc/registries.conf", ""),
-                       ("etc/policy.json", POLICY)):
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+    for name, text in (("storage.conf", STORAGE % values),
+                       ("containers.conf", CONTAINERS % values),
+                       ("registries.conf", ""),
+                       ("policy.json", POLICY)):
+        with open(os.path.join(to, name), "w", encoding="utf-8") as f:
             f.write(text)
+
+
+def environ(folder, on_overlay):
+    """The environment of every client."""
+    settings(os.path.join(folder, "etc"), folder, on_overlay)
     env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")
            + ":/usr/sbin:/sbin",
            "LC_ALL": "C.UTF-8",
@@ -173,20 +178,24 @@ def suite():
     return name
 
 
-def base(cache):
-    """A tar of a fresh minbase Debian, made once: its path."""
-    name = suite()
-    path = os.path.join(cache, "base-%s.tar" % name)
+def base(cache, name=None, packages=()):
+    """A tar of a fresh minbase Debian, made once: its path.  name: if not
+    the machine's; packages: what else is in it."""
+    name = name or suite()
+    label = "-".join(("base", name) + tuple(packages))
+    path = os.path.join(cache, label + ".tar")
     if os.path.exists(path):
         return path
     os.makedirs(cache, exist_ok=True)
-    work = os.path.join(cache, "base-%s.%d" % (name, os.getpid()))
+    work = os.path.join(cache, "%s.%d" % (label, os.getpid()))
     log = work + ".log"
     print("interop: debootstrap %s" % name, flush=True)
     try:
         with open(log, "wb") as out:
             code = subprocess.run(
-                ["debootstrap", "--variant=minbase", name, work + "/root"],
+                ["debootstrap", "--variant=minbase"]
+                + ["--include=" + ",".join(packages)] * bool(packages)
+                + [name, work + "/root"],
                 stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT, check=False).returncode
         if code != 0:

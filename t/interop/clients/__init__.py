@@ -10,6 +10,8 @@ A module has
     TOOLS       what t/tools.sh builds for it: names of t/tools.txt
     LONG_TOOLS  more of them, for the long form alone
     PROGRAMS    what it needs on the PATH, from Debian's packages
+    BASES       {suite: packages}: Debians that it has programs in, see
+                chroot.py
     LONG        True where it is not in the short form
     REPLAYS     {client: why}: rows of these clients are made by a program
                 of ours that sends what the real one sends, as its source
@@ -48,6 +50,7 @@ Use a repository named after the client, so that none meets another's.
 NAMES = ("skopeo", "oras", "crane", "regctl", "helm", "podman",
          "cosign", "notation", "models", "sync",
          "login", "tls", "mirrors",
-         "containerd", "volume", "chunked", "stargz", "harbor", "zot",
+         "containerd", "volume", "podman5", "chunked", "stargz", "harbor",
+         "zot",
          "ollama", "dmr", "wkg", "oci_client",
          "dockerfile")
