@@ -289,6 +289,9 @@ def test_kill_in_a_body(factory, repo, ranged):
         conn.send(block)
     wait_for("64 MiB on disk", lambda: os.path.getsize(n.path(
         "uploads", upload_id(loc), "data")) >= 30000 + 66 * len(block), 60)
+    if not ranged:
+        wait_for("a saved part", lambda: int(ok(c.get(loc), 204).headers[
+            "Range"].split("-")[1]) + 1 >= 64 << 20)
     n.kill_workers()
     conn.close()
     c.close()

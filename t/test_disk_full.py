@@ -6,7 +6,7 @@ import os
 import pytest
 
 from nginx import wait_for
-from oci import INDEX, digest, error, header, location, ok, unique
+from oci import INDEX, digest, error, header, location, ok, unique, upload_id
 from raw import Raw
 
 SIZE = 16 << 20
@@ -103,6 +103,23 @@ def test_resume_when_there_is_room(small):
     ok(c.chunk(loc, 1 << 20, data[1 << 20:]), 202)
     ok(c.finish(loc, digest(data)), 201)
     assert c.blob("a", digest(data)).content == data
+
+
+def test_what_is_written_counts(small):
+    """A stream that no longer fits keeps what was written, and no more."""
+    c = small.client()
+    data = unique(24 << 20)
+    loc = c.start("a")
+    conn = Raw(small.addr)
+    conn.head("PATCH", loc, ("Content-Length", str(len(data))))
+    conn.try_send(data)
+    full(conn.response())
+    r = ok(c.get(loc), 204)
+    kept = int(r.headers["Range"].split("-")[1]) + 1
+    assert kept > 1 << 20
+    with open(small.path("uploads", upload_id(loc), "data"), "rb") as f:
+        assert f.read(kept) == data[:kept]
+    ok(c.delete(loc), 204)
 
 
 def test_manifest(small):

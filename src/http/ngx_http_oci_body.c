@@ -18,6 +18,10 @@ static void ngx_http_oci_body_init(ngx_http_request_t *r);
 static ngx_int_t ngx_http_oci_body_preserve(ngx_http_request_t *r,
     ngx_http_oci_body_t *body);
 static void ngx_http_oci_body_handler(ngx_http_request_t *r);
+static void ngx_http_oci_body_full(ngx_http_request_t *r,
+    ngx_http_oci_body_t *body);
+static ngx_int_t ngx_http_oci_body_aim(ngx_http_request_t *r,
+    ngx_http_oci_body_t *body);
 static ngx_int_t ngx_http_oci_body_pass(ngx_http_request_t *r,
     ngx_http_oci_body_t *body);
 static ngx_int_t ngx_http_oci_body_pass_buf(ngx_http_request_t *r,
@@ -144,25 +148,7 @@ ngx_http_oci_body_handler(ngx_http_request_t *r)
         rc = ngx_http_oci_body_pass(r, body);
 
         if (rc == NGX_AGAIN) {
-            /*
-             * The sink is full.  What it did not take stays in the buffers,
-             * which keeps nginx from reading on; no timer runs meanwhile,
-             * since it is not the client who is slow.
-             */
-
-            if (r->connection->read->timer_set) {
-                ngx_del_timer(r->connection->read);
-            }
-
-            /* level-triggered events are not to come again and again */
-
-            if (r->http_version < NGX_HTTP_VERSION_20
-                && ngx_handle_read_event(r->connection->read, 0) != NGX_OK)
-            {
-                ngx_http_oci_body_end(r, body,
-                                      NGX_HTTP_INTERNAL_SERVER_ERROR);
-            }
-
+            ngx_http_oci_body_full(r, body);
             return;
         }
 
@@ -186,6 +172,11 @@ ngx_http_oci_body_handler(ngx_http_request_t *r)
             return;
         }
 
+        if (ngx_http_oci_body_aim(r, body) == NGX_AGAIN) {
+            ngx_http_oci_body_full(r, body);
+            return;
+        }
+
         rc = ngx_http_read_unbuffered_request_body(r);
 
         if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
@@ -200,6 +191,76 @@ ngx_http_oci_body_handler(ngx_http_request_t *r)
             return;
         }
     }
+}
+
+
+/*
+ * The sink is full.  What it did not take stays in the buffers, which keeps
+ * nginx from reading on; no timer runs meanwhile, since it is not the client
+ * who is slow.
+ */
+
+static void
+ngx_http_oci_body_full(ngx_http_request_t *r, ngx_http_oci_body_t *body)
+{
+    if (r->connection->read->timer_set) {
+        ngx_del_timer(r->connection->read);
+    }
+
+    /* level-triggered events are not to come again and again */
+
+    if (r->http_version < NGX_HTTP_VERSION_20
+        && ngx_handle_read_event(r->connection->read, 0) != NGX_OK)
+    {
+        ngx_http_oci_body_end(r, body, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
+}
+
+
+/*
+ * Has nginx receive what comes next where the sink wants it, in one piece of
+ * up to a turn, instead of into a buffer of client_body_buffer_size.  It may
+ * be done while nothing in that buffer waits to be parsed or taken, and only
+ * where no other filter of bodies could still hold on to it.
+ */
+
+static ngx_int_t
+ngx_http_oci_body_aim(ngx_http_request_t *r, ngx_http_oci_body_t *body)
+{
+    u_char                   *p;
+    size_t                    n;
+    ngx_buf_t                *b;
+    ngx_int_t                 rc;
+    ngx_http_request_body_t  *rb;
+
+    rb = r->request_body;
+    b = rb->buf;
+
+    if (body->room == NULL || r->http_version >= NGX_HTTP_VERSION_20
+        || body->preserved || rb->bufs || b == NULL || b->pos != b->last
+        || ngx_http_top_request_body_filter
+           != ngx_http_request_body_save_filter)
+    {
+        return NGX_DECLINED;
+    }
+
+    rc = body->room(r, body->sink, &p, &n);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (body->start == NULL) {
+        body->start = b->start;
+        body->last = b->end;
+    }
+
+    b->start = p;
+    b->pos = p;
+    b->last = p;
+    b->end = p + ngx_min(n, NGX_HTTP_OCI_BODY_TURN);
+
+    return NGX_OK;
 }
 
 
@@ -318,11 +379,27 @@ ngx_http_oci_body_pass_file(ngx_http_request_t *r, ngx_http_oci_body_t *body,
 void
 ngx_http_oci_body_stop(ngx_http_request_t *r)
 {
-    ngx_http_oci_ctx_t  *ctx;
+    ngx_buf_t            *b;
+    ngx_http_oci_ctx_t   *ctx;
+    ngx_http_oci_body_t  *body;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
+    body = ctx->body;
 
-    ctx->body->ended = 1;
+    body->ended = 1;
+
+    if (body->start) {
+
+        /* the sink's memory is its own again */
+
+        b = r->request_body->buf;
+
+        b->start = body->start;
+        b->pos = body->start;
+        b->last = body->start;
+        b->end = body->last;
+        body->start = NULL;
+    }
 
     if (r->connection->read->timer_set) {
         ngx_del_timer(r->connection->read);

@@ -23,6 +23,15 @@ struct ngx_http_oci_body_s {
                       size_t len);
 
     /*
+     * Where the sink would copy the next bytes to, and how many it has room
+     * for: they may be received there at once, and data() finds them in
+     * their place then.  NGX_OK; NGX_AGAIN: it is full; NGX_DECLINED: it
+     * can't tell.  NULL: never.
+     */
+    ngx_int_t (*room)(ngx_http_request_t *r, void *sink, u_char **p,
+                      size_t *len);
+
+    /*
      * The end: NGX_OK when the body is complete, else an HTTP status: 400
      * when the client broke off or its framing is bad, 408, 413, 500.
      * Called once.
@@ -33,6 +42,8 @@ struct ngx_http_oci_body_s {
     off_t         received;
     ngx_int_t     broken;       /* how it ends once all is handed over */
     ngx_chain_t  *bufs;         /* our view of a body that others keep */
+    u_char       *start;        /* nginx's own buffer, aimed elsewhere now */
+    u_char       *last;
     unsigned      ended:1;
     unsigned      preserved:1;
 };

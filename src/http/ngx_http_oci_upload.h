@@ -13,22 +13,30 @@
 
 #include "ngx_http_oci_module.h"
 #include "ngx_http_oci_body.h"
+#include "ngx_http_oci_lane.h"
 
 #include "oci_upload.h"
 
 
 /*
- * What is read ahead of the disk: two pieces of at most this; of less where
- * a worker takes many uploads at once.
+ * What is read ahead of the disk: so many pieces of at most this; of less
+ * where a worker takes many uploads at once.
  */
 
-#define NGX_HTTP_OCI_UPLOAD_PIECE  (1024 * 1024)
-#define NGX_HTTP_OCI_UPLOAD_SMALL  (256 * 1024)
-#define NGX_HTTP_OCI_UPLOAD_MANY   16
+#define NGX_HTTP_OCI_UPLOAD_PIECES  4
+#define NGX_HTTP_OCI_UPLOAD_PIECE   (512 * 1024)
+#define NGX_HTTP_OCI_UPLOAD_SMALL   (128 * 1024)
+#define NGX_HTTP_OCI_UPLOAD_MANY    16
 
 /* pieces that a worker keeps between uploads */
 
-#define NGX_HTTP_OCI_UPLOAD_SPARE  4
+#define NGX_HTTP_OCI_UPLOAD_SPARE   8
+
+
+typedef struct {
+    u_char                 *data;
+    size_t                  len;
+} ngx_http_oci_piece_t;
 
 
 struct ngx_http_oci_upload_s {
@@ -46,14 +54,27 @@ struct ngx_http_oci_upload_s {
 
     int64_t                 start;          /* of Content-Range */
     int64_t                 length;         /* likewise */
+    off_t                   total;          /* Content-Length, or -1 */
 
     ngx_http_oci_body_t     body;
-    u_char                 *piece[2];
+
+    /*
+     * The ring of pieces: those up to filled were handed out, those up to
+     * written are in the file, those up to hashed count and are free again.
+     * filled is the event loop's, written the writer's, hashed the hasher's;
+     * others only read them.
+     */
+
+    ngx_http_oci_piece_t    pieces[NGX_HTTP_OCI_UPLOAD_PIECES];
     size_t                  size;           /* of a piece */
-    size_t                  len[2];
-    ngx_uint_t              fill;           /* the piece being filled */
-    u_char                 *out;            /* what the task writes */
-    size_t                  out_len;
+    size_t                  len;            /* of what is in the next one */
+    ngx_uint_t              filled;
+    ngx_uint_t              written;
+    ngx_uint_t              hashed;
+    ngx_uint_t              due;            /* a sync or save on the way */
+    ngx_http_oci_lane_t     writer;
+    ngx_http_oci_lane_t     hasher;
+    ngx_http_oci_waiter_t   waiter;
     ngx_event_t             flush;
 
     ngx_int_t               body_rc;        /* how the body ended */
@@ -71,8 +92,9 @@ struct ngx_http_oci_upload_s {
     unsigned                ranged:1;       /* Content-Range */
     unsigned                open:1;         /* session holds a file */
     unsigned                receiving:1;    /* counted among its worker's */
-    unsigned                writing:1;
     unsigned                body_ended:1;
+    unsigned                blocked:1;      /* the body waits for room */
+    unsigned                lost:1;         /* what is in the ring is void */
     unsigned                stay:1;         /* no content came: 202 */
     unsigned                failed:1;
     unsigned                linked:1;       /* content is in the repository */

@@ -6,7 +6,8 @@
  *
  * The state file holds, with a version and a CRC: the owner's number, the
  * offset and the hash state there, the last synced offset and the hash state
- * there, the boot id, the repository, the user.  It is replaced by rename.
+ * there, the boot id, the repository, the user; in slots, of which no save
+ * touches the one that counts (oci_upload_state.h).
  * After a reboot (another boot id) the page cache is gone and the session is
  * back at its synced offset.  Bytes of data beyond the offset never count.
  *
@@ -39,6 +40,10 @@ typedef struct {
     int                 fd;                     /* of data, -1: not open */
     uint64_t            owner;
     int64_t             offset;                 /* bytes that count */
+    int64_t             end;                    /* bytes that are written */
+    int64_t             reserved;               /* blocks are, up to there */
+    int64_t             more;                   /* bytes to come after end; a
+                                                   hint, from the caller */
     int64_t             synced;
     int64_t             start;                  /* offset when acquired */
     int64_t             mark;                   /* offset at the last sync or
@@ -48,6 +53,7 @@ typedef struct {
     oci_hash_t          start_hash;             /* at start */
     oci_alg_t           alg;
     int64_t             created;
+    unsigned            unreserved;             /* it can't be done */
     unsigned            owned:1;
     unsigned            sealed:1;               /* a commit was tried: data
                                                    may be published, so no
@@ -81,15 +87,32 @@ int oci_upload_acquire(oci_upload_t *u, const oci_store_t *s,
     const oci_repo_t *r, const oci_str_t *user, const oci_str_t *id);
 
 /*
- * Writes and hashes len bytes at the offset; each OCI_UPLOAD_SYNC_SIZE the
- * data is synced and, if keep is set, the state saved.  OCI_OK;
- * OCI_CONFLICT: ownership was lost, nothing was written; OCI_NOT_FOUND: the
- * session was cancelled; OCI_ERROR: the offset is as before then, or, when
- * it was the sync that failed, back at the last synced one, as nobody knows
- * what of the bytes since reached the disk.
+ * Writes len bytes where the last ones ended; they count once they are
+ * hashed.  OCI_OK; OCI_CONFLICT: ownership was lost, nothing was written;
+ * OCI_NOT_FOUND: the session was cancelled; OCI_ERROR: what was written
+ * before stands.
  */
-int oci_upload_write(oci_upload_t *u, const u_char *data, size_t len,
-    unsigned keep);
+int oci_upload_put(oci_upload_t *u, const u_char *data, size_t len);
+
+/*
+ * Hashes the next len bytes that were written, and counts them.  May run
+ * beside the oci_upload_put() of later ones, in another thread.
+ */
+void oci_upload_count(oci_upload_t *u, const u_char *data, size_t len);
+
+/*
+ * 1 when enough was counted for a sync or, if keep is set, for a save of the
+ * state on the way: oci_upload_mark() is called then, with nothing beside it.
+ */
+int oci_upload_due(oci_upload_t *u, unsigned keep);
+
+/*
+ * Syncs the data and, if keep is set, saves the state.  OCI_OK, OCI_CONFLICT
+ * or OCI_NOT_FOUND; OCI_ERROR: when it was the sync that failed, the offset
+ * is back at the last synced one, as nobody knows what of the bytes since
+ * reached the disk.
+ */
+int oci_upload_mark(oci_upload_t *u, unsigned keep);
 
 /*
  * Saves offset and hash state.  OCI_OK, OCI_CONFLICT, OCI_NOT_FOUND or

@@ -25,6 +25,7 @@
 
 
 #define OCI_UPLOAD_TRIES  4
+#define OCI_UPLOAD_SPARE  (1024 * 1024)
 
 
 static void oci_upload_init(oci_upload_t *u, const oci_store_t *s);
@@ -94,7 +95,7 @@ oci_upload_status(oci_upload_t *u, const oci_store_t *s, const oci_repo_t *r,
 {
     oci_upload_state_t  st;
 
-    /* the state is replaced at one stroke: there is no step to wait for */
+    /* no save touches the state that counts: there is no step to wait for */
 
     oci_upload_init(u, s);
 
@@ -168,6 +169,8 @@ oci_upload_take(oci_upload_t *u, const oci_upload_state_t *st)
 {
     u->owner = st->owner;
     u->offset = st->offset;
+    u->end = st->offset;
+    u->reserved = st->offset;
     u->synced = st->synced;
     u->start = st->offset;
     u->mark = st->synced;
@@ -344,7 +347,12 @@ oci_upload_data(oci_upload_t *u, const struct stat *sb)
         return oci_fail("fchmod()", u->id);
     }
 
-    if (sb->st_size > u->offset && ftruncate(u->fd, u->offset) == -1) {
+    /* what was reserved by one that was killed goes too */
+
+    if ((sb->st_size > u->offset
+         || (int64_t) sb->st_blocks * 512 - u->offset > OCI_UPLOAD_SPARE)
+        && ftruncate(u->fd, u->offset) == -1)
+    {
         return oci_fail("ftruncate()", u->id);
     }
 

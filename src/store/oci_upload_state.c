@@ -2,8 +2,8 @@
 /*
  * Copyright (C) the ngx_http_oci_module authors
  *
- * The state file of an upload session: little-endian at fixed offsets, the
- * three texts by their lengths, a CRC32C at the end.
+ * The state file of an upload session.  In each slot: little-endian numbers
+ * at fixed offsets, the three texts by their lengths, a CRC32C at the end.
  */
 
 
@@ -19,38 +19,47 @@
 
 
 #define OCI_STATE_MAGIC    "OCI-UPL\n"
-#define OCI_STATE_VERSION  1
+#define OCI_STATE_VERSION  2
+
+/* a block of any file system and disk: a slot half written harms no other */
+
+#define OCI_STATE_STRIDE   4096
 
 #define OCI_STATE_AT_VERSION      8
 #define OCI_STATE_AT_SIZE         12
-#define OCI_STATE_AT_OWNER        16
-#define OCI_STATE_AT_OFFSET       24
-#define OCI_STATE_AT_SYNCED       32
-#define OCI_STATE_AT_CREATED      40
-#define OCI_STATE_AT_FLAGS        48
-#define OCI_STATE_AT_NS_LEN       52
-#define OCI_STATE_AT_NAME_LEN     54
-#define OCI_STATE_AT_USER_LEN     56
-#define OCI_STATE_AT_BOOT         60
-#define OCI_STATE_AT_HASH         100
+#define OCI_STATE_AT_NUMBER       16
+#define OCI_STATE_AT_OWNER        24
+#define OCI_STATE_AT_OFFSET       32
+#define OCI_STATE_AT_SYNCED       40
+#define OCI_STATE_AT_CREATED      48
+#define OCI_STATE_AT_FLAGS        56
+#define OCI_STATE_AT_NS_LEN       60
+#define OCI_STATE_AT_NAME_LEN     62
+#define OCI_STATE_AT_USER_LEN     64
+#define OCI_STATE_AT_BOOT         68
+#define OCI_STATE_AT_HASH         108
 #define OCI_STATE_AT_SYNCED_HASH  (OCI_STATE_AT_HASH + OCI_HASH_STATE_SIZE)
 #define OCI_STATE_AT_TEXT                                                     \
     (OCI_STATE_AT_SYNCED_HASH + OCI_HASH_STATE_SIZE)
 
-#define OCI_STATE_HEAD     (OCI_STATE_AT_OWNER + 8)
 #define OCI_STATE_MAX                                                         \
     (OCI_STATE_AT_TEXT + OCI_NAMESPACE_MAX + OCI_NAME_MAX + 255 + 4)
 
 #define OCI_STATE_HASHED   1
+#define OCI_STATE_DURABLE  2
 
 
-static size_t oci_state_encode(u_char *buf, const oci_upload_state_t *st);
-static int oci_state_decode(oci_upload_state_t *st, const u_char *buf,
-    size_t size);
+static size_t oci_state_encode(u_char *buf, const oci_upload_state_t *st,
+    unsigned synced);
+static int oci_state_decode(oci_upload_state_t *st, const u_char *buf);
+static size_t oci_state_whole(const u_char *buf, size_t size);
+static int oci_state_find(const oci_store_t *s, const char *id, u_char *buf,
+    unsigned *slot, unsigned *durable);
 static int oci_state_read(const oci_store_t *s, const char *id, u_char *buf,
     size_t size, size_t *len);
 static int oci_state_write(const char *path, const u_char *buf, size_t len,
-    unsigned synced);
+    off_t at, unsigned first, unsigned synced);
+static int oci_state_pwrite(int fd, const u_char *buf, size_t len, off_t at);
 static u_char *oci_state_put(u_char *p, const void *data, size_t len);
 static void oci_state_set(u_char *p, uint64_t value, unsigned bytes);
 static uint64_t oci_state_get(const u_char *p, unsigned bytes);
@@ -109,21 +118,24 @@ int
 oci_upload_state_load(oci_upload_state_t *st, const oci_store_t *s,
     const char *id)
 {
-    int     rc;
-    size_t  len;
-    u_char  buf[OCI_STATE_MAX + 1];
+    int       rc;
+    u_char    buf[OCI_STATE_SLOTS * OCI_STATE_STRIDE];
+    unsigned  slot, durable;
 
-    rc = oci_state_read(s, id, buf, sizeof(buf), &len);
+    rc = oci_state_find(s, id, buf, &slot, &durable);
 
     if (rc != OCI_OK) {
         return rc;
     }
 
-    if (oci_state_decode(st, buf, len) != OCI_OK) {
+    if (oci_state_decode(st, buf + slot * OCI_STATE_STRIDE) != OCI_OK) {
         errno = EBADMSG;
         (void) oci_fail("upload state", id);
         return OCI_NOT_FOUND;
     }
+
+    st->slot = slot;
+    st->durable = durable;
 
     /*
      * Bytes that were never synced are in the page cache of the machine that
@@ -145,28 +157,18 @@ oci_upload_state_load(oci_upload_state_t *st, const oci_store_t *s,
 int
 oci_upload_state_owner(uint64_t *owner, const oci_store_t *s, const char *id)
 {
-    int     rc;
-    size_t  len;
-    u_char  buf[OCI_STATE_HEAD];
+    int       rc;
+    u_char    buf[OCI_STATE_SLOTS * OCI_STATE_STRIDE];
+    unsigned  slot, durable;
 
-    rc = oci_state_read(s, id, buf, sizeof(buf), &len);
+    rc = oci_state_find(s, id, buf, &slot, &durable);
 
-    if (rc != OCI_OK) {
-        return rc;
+    if (rc == OCI_OK) {
+        *owner = oci_state_get(buf + slot * OCI_STATE_STRIDE
+                               + OCI_STATE_AT_OWNER, 8);
     }
 
-    if (len != sizeof(buf)
-        || memcmp(buf, OCI_STATE_MAGIC, sizeof(OCI_STATE_MAGIC) - 1) != 0
-        || oci_state_get(buf + OCI_STATE_AT_VERSION, 4) != OCI_STATE_VERSION)
-    {
-        errno = EBADMSG;
-        (void) oci_fail("upload state", id);
-        return OCI_NOT_FOUND;
-    }
-
-    *owner = oci_state_get(buf + OCI_STATE_AT_OWNER, 8);
-
-    return OCI_OK;
+    return rc;
 }
 
 
@@ -174,32 +176,41 @@ int
 oci_upload_state_save(oci_upload_state_t *st, const oci_store_t *s,
     const char *id, unsigned synced)
 {
-    char    path[OCI_PATH_MAX], tmp[OCI_PATH_MAX];
-    size_t  len;
-    u_char  buf[OCI_STATE_MAX];
+    char      path[OCI_PATH_MAX];
+    size_t    len;
+    u_char    buf[OCI_STATE_MAX];
+    unsigned  slot;
 
     strcpy(st->boot_id, s->boot_id);
+    st->number++;
 
-    len = oci_state_encode(buf, st);
+    slot = 0;
+
+    if (st->number == 1) {
+        st->durable = OCI_STATE_SLOTS;
+
+    } else {
+        while (slot == st->slot || slot == st->durable) {
+            slot++;
+        }
+    }
+
+    len = oci_state_encode(buf, st, synced);
 
     oci_path_upload(path, s, id, "state");
-    oci_path_upload(tmp, s, id, "state.tmp");
 
-    if (oci_state_write(tmp, buf, len, synced) != OCI_OK) {
-        (void) unlink(tmp);
-        errno = oci_failure()->err;
+    if (oci_state_write(path, buf, len, (off_t) slot * OCI_STATE_STRIDE,
+                        st->number == 1, synced)
+        != OCI_OK)
+    {
+        st->number--;
         return OCI_ERROR;
     }
 
-    if (rename(tmp, path) == -1) {
-        (void) oci_fail("rename()", path);
-        (void) unlink(tmp);
-        errno = oci_failure()->err;
-        return OCI_ERROR;
-    }
+    st->slot = slot;
 
     if (synced) {
-        return oci_dir_sync_parent(s, path);
+        st->durable = slot;
     }
 
     return OCI_OK;
@@ -245,7 +256,7 @@ oci_upload_unlink(const oci_store_t *s, const char *id)
     unsigned  i;
 
     static const char *const  files[] = {
-        "state", "state.tmp", "data.tmp", "data"
+        "state", "data.tmp", "data"
     };
 
     rc = OCI_OK;
@@ -273,7 +284,7 @@ oci_upload_unlink(const oci_store_t *s, const char *id)
 
 
 static size_t
-oci_state_encode(u_char *buf, const oci_upload_state_t *st)
+oci_state_encode(u_char *buf, const oci_upload_state_t *st, unsigned synced)
 {
     size_t   len;
     u_char  *p;
@@ -285,12 +296,14 @@ oci_state_encode(u_char *buf, const oci_upload_state_t *st)
 
     oci_state_set(buf + OCI_STATE_AT_VERSION, OCI_STATE_VERSION, 4);
     oci_state_set(buf + OCI_STATE_AT_SIZE, len, 4);
+    oci_state_set(buf + OCI_STATE_AT_NUMBER, st->number, 8);
     oci_state_set(buf + OCI_STATE_AT_OWNER, st->owner, 8);
     oci_state_set(buf + OCI_STATE_AT_OFFSET, (uint64_t) st->offset, 8);
     oci_state_set(buf + OCI_STATE_AT_SYNCED, (uint64_t) st->synced, 8);
     oci_state_set(buf + OCI_STATE_AT_CREATED, (uint64_t) st->created, 8);
     oci_state_set(buf + OCI_STATE_AT_FLAGS,
-                  st->hashed ? OCI_STATE_HASHED : 0, 4);
+                  (st->hashed ? OCI_STATE_HASHED : 0)
+                  | (synced ? OCI_STATE_DURABLE : 0), 4);
     oci_state_set(buf + OCI_STATE_AT_NS_LEN, st->ns_len, 2);
     oci_state_set(buf + OCI_STATE_AT_NAME_LEN, st->name_len, 2);
     oci_state_set(buf + OCI_STATE_AT_USER_LEN, st->user_len, 2);
@@ -310,23 +323,17 @@ oci_state_encode(u_char *buf, const oci_upload_state_t *st)
 }
 
 
+/* of a slot that is whole */
+
 static int
-oci_state_decode(oci_upload_state_t *st, const u_char *buf, size_t size)
+oci_state_decode(oci_upload_state_t *st, const u_char *buf)
 {
     size_t         len;
     const u_char  *p;
 
-    if (size < OCI_STATE_AT_TEXT + 4
-        || memcmp(buf, OCI_STATE_MAGIC, sizeof(OCI_STATE_MAGIC) - 1) != 0
-        || oci_state_get(buf + OCI_STATE_AT_VERSION, 4) != OCI_STATE_VERSION
-        || oci_state_get(buf + OCI_STATE_AT_SIZE, 4) != size
-        || oci_state_get(buf + size - 4, 4) != oci_crc32c(0, buf, size - 4))
-    {
-        return OCI_INVALID;
-    }
-
     memset(st, 0, sizeof(oci_upload_state_t));
 
+    st->number = oci_state_get(buf + OCI_STATE_AT_NUMBER, 8);
     st->owner = oci_state_get(buf + OCI_STATE_AT_OWNER, 8);
     st->offset = (int64_t) oci_state_get(buf + OCI_STATE_AT_OFFSET, 8);
     st->synced = (int64_t) oci_state_get(buf + OCI_STATE_AT_SYNCED, 8);
@@ -340,7 +347,8 @@ oci_state_decode(oci_upload_state_t *st, const u_char *buf, size_t size)
     len = OCI_STATE_AT_TEXT + st->ns_len + st->name_len + st->user_len + 4;
 
     if (st->ns_len > sizeof(st->ns) || st->name_len > sizeof(st->name)
-        || st->user_len > sizeof(st->user) || len != size)
+        || st->user_len > sizeof(st->user)
+        || len != oci_state_get(buf + OCI_STATE_AT_SIZE, 4))
     {
         return OCI_INVALID;
     }
@@ -369,6 +377,88 @@ oci_state_decode(oci_upload_state_t *st, const u_char *buf, size_t size)
     (void) oci_state_put(st->name, p, st->name_len);
     p += st->name_len;
     (void) oci_state_put(st->user, p, st->user_len);
+
+    return OCI_OK;
+}
+
+
+/* the length of what begins there, 0 when it is no whole state */
+
+static size_t
+oci_state_whole(const u_char *buf, size_t size)
+{
+    size_t  len;
+
+    if (size < OCI_STATE_AT_TEXT + 4
+        || memcmp(buf, OCI_STATE_MAGIC, sizeof(OCI_STATE_MAGIC) - 1) != 0
+        || oci_state_get(buf + OCI_STATE_AT_VERSION, 4) != OCI_STATE_VERSION)
+    {
+        return 0;
+    }
+
+    len = (size_t) oci_state_get(buf + OCI_STATE_AT_SIZE, 4);
+
+    if (len < OCI_STATE_AT_TEXT + 4 || len > size
+        || oci_state_get(buf + len - 4, 4) != oci_crc32c(0, buf, len - 4))
+    {
+        return 0;
+    }
+
+    return len;
+}
+
+
+/* all slots into buf: which one counts, and which was the last one synced */
+
+static int
+oci_state_find(const oci_store_t *s, const char *id, u_char *buf,
+    unsigned *slot, unsigned *durable)
+{
+    int       rc;
+    u_char   *p;
+    size_t    len, at;
+    uint64_t  number, newest, synced;
+    unsigned  i;
+
+    rc = oci_state_read(s, id, buf, OCI_STATE_SLOTS * OCI_STATE_STRIDE, &len);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    *slot = OCI_STATE_SLOTS;
+    *durable = OCI_STATE_SLOTS;
+    newest = 0;
+    synced = 0;
+
+    for (i = 0; i < OCI_STATE_SLOTS; i++) {
+        at = (size_t) i * OCI_STATE_STRIDE;
+        p = buf + at;
+
+        if (len <= at || !oci_state_whole(p, len - at)) {
+            continue;
+        }
+
+        number = oci_state_get(p + OCI_STATE_AT_NUMBER, 8);
+
+        if (number > newest) {
+            newest = number;
+            *slot = i;
+        }
+
+        if (number > synced
+            && (oci_state_get(p + OCI_STATE_AT_FLAGS, 4) & OCI_STATE_DURABLE))
+        {
+            synced = number;
+            *durable = i;
+        }
+    }
+
+    if (*slot == OCI_STATE_SLOTS) {
+        errno = EBADMSG;
+        (void) oci_fail("upload state", id);
+        return OCI_NOT_FOUND;
+    }
 
     return OCI_OK;
 }
@@ -426,43 +516,66 @@ oci_state_read(const oci_store_t *s, const char *id, u_char *buf, size_t size,
 
 
 static int
-oci_state_write(const char *path, const u_char *buf, size_t len,
-    unsigned synced)
+oci_state_write(const char *path, const u_char *buf, size_t len, off_t at,
+    unsigned first, unsigned synced)
 {
-    int      fd;
-    ssize_t  n;
+    int  fd;
 
-    fd = open(path, O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC|O_NOFOLLOW, 0600);
+    fd = open(path, O_WRONLY|O_CLOEXEC|O_NOFOLLOW
+                    |(first ? O_CREAT|O_EXCL : 0), 0600);
 
     if (fd == -1) {
         return oci_fail("open()", path);
     }
 
-    do {
-        n = write(fd, buf, len);
-    } while (n == -1 && errno == EINTR);
-
-    if (n != (ssize_t) len) {
-        if (n != -1) {
-
-            /* so few bytes are cut only by a full disk */
-
-            errno = ENOSPC;
-        }
-
-        (void) oci_fail("write()", path);
-        close(fd);
-        return OCI_ERROR;
+    if (oci_state_pwrite(fd, buf, len, at) != OCI_OK) {
+        (void) oci_fail("pwrite()", path);
+        goto failed;
     }
 
-    if (synced && fsync(fd) == -1) {
-        (void) oci_fail("fsync()", path);
-        close(fd);
-        return OCI_ERROR;
+    if (synced && fdatasync(fd) == -1) {
+        (void) oci_fail("fdatasync()", path);
+        goto failed;
     }
 
     if (close(fd) == -1) {
         return oci_fail("close()", path);
+    }
+
+    return OCI_OK;
+
+failed:
+
+    /* what the caller is told has failed must not count later */
+
+    (void) oci_state_pwrite(fd, (const u_char *) "        ",
+                            sizeof(OCI_STATE_MAGIC) - 1, at);
+    close(fd);
+    errno = oci_failure()->err;
+
+    return OCI_ERROR;
+}
+
+
+static int
+oci_state_pwrite(int fd, const u_char *buf, size_t len, off_t at)
+{
+    ssize_t  n;
+
+    while (len) {
+        n = pwrite(fd, buf, len, at);
+
+        if (n == -1) {
+            if (errno == EINTR) {
+                continue;
+            }
+
+            return OCI_ERROR;
+        }
+
+        buf += n;
+        len -= (size_t) n;
+        at += n;
     }
 
     return OCI_OK;

@@ -3,6 +3,12 @@
  * Copyright (C) the ngx_http_oci_module authors
  *
  * The state file of an upload session.  For oci_upload*.c alone.
+ *
+ * Three slots in blocks of their own, each with a whole state, a number that
+ * rises with every save, and a CRC; the slot of the highest number that is
+ * whole counts.  A save goes into a slot that holds neither the newest state
+ * nor the one last made durable: whenever it ends, in the middle too, there
+ * is the state of before, and after a power loss the one that was synced.
  */
 
 
@@ -14,7 +20,14 @@
 #include "oci_digest.h"
 
 
+#define OCI_STATE_SLOTS  3
+
+
 typedef struct {
+    uint64_t      number;               /* of the save; 0: never saved */
+    unsigned      slot;                 /* where it stands */
+    unsigned      durable;              /* the slot of the last synced one;
+                                           OCI_STATE_SLOTS: none */
     uint64_t      owner;
     int64_t       offset;
     int64_t       synced;
@@ -53,8 +66,10 @@ int oci_upload_state_owner(uint64_t *owner, const oci_store_t *s,
     const char *id);
 
 /*
- * Replaces the state, under this boot's id; synced makes it last.  The
- * caller holds byte 0 of data, or made the session just now.
+ * Saves a state that was loaded, or the first one of a session, under this
+ * boot's id; synced makes it last.  The caller holds byte 0 of data since it
+ * was loaded, or made the session just now.  OCI_OK, or OCI_ERROR: the state
+ * is as before.
  */
 int oci_upload_state_save(oci_upload_state_t *st, const oci_store_t *s,
     const char *id, unsigned synced);

@@ -18,6 +18,7 @@ HEAD = re.compile(r"\n/\*\n \* Copyright \(C\) the ngx_http_oci_module "
 ONLY_IN = (
     ("nginx_version", ("src/http/ngx_http_oci_compat.h",)),
     ("ngx_thread_task_post", ("src/http/ngx_http_oci_task.c",
+                              "src/http/ngx_http_oci_lane.c",
                               "src/edge/ngx_http_oci_job.c")),
     ("ngx_null_command", ("src/http/ngx_http_oci_module.c",)),
 )

@@ -83,9 +83,29 @@ add("fsync-of-a-blob's-delete", "src/store/oci_blob.c",
     "test_mount:test_delete", "t/test_fsync.py::test_deletes")
 
 add("fsync-of-the-state", "src/store/oci_upload_state.c",
-    "    if (synced && fsync(fd) == -1) {",
+    "    if (synced && fdatasync(fd) == -1) {",
     "    if (synced && fd == -1) {",
     "test_steps:test_state_on_the_way")
+
+add("save-over-the-newest-state", "src/store/oci_upload_state.c",
+    "        while (slot == st->slot || slot == st->durable) {",
+    "        while (slot == st->durable) {",
+    "test_upload_state:test_killed_save")
+
+add("save-over-the-synced-state", "src/store/oci_upload_state.c",
+    "        while (slot == st->slot || slot == st->durable) {",
+    "        while (slot == st->slot) {",
+    "test_upload_state:test_power_loss")
+
+add("failed-save-of-a-state-counts", "src/store/oci_upload_state.c",
+    "                            sizeof(OCI_STATE_MAGIC) - 1, at);",
+    "                            0, at);",
+    "test_upload_state:test_failed_save")
+
+add("oldest-state-counts", "src/store/oci_upload_state.c",
+    "        if (number > newest) {",
+    "        if (newest == 0) {",
+    "test_upload_state:test_killed_save")
 
 add("fsync-of-a-mended-copy", "src/store/oci_copy.c",
     "    if (s->durable && fsync(out) == -1) {",
@@ -352,9 +372,15 @@ add("rollback-of-the-data", "src/store/oci_upload.c",
     "test_upload:test_rollback", "t/test_leave.py::test_in_a_chunk", slow=True)
 
 add("rollback-of-a-failed-write", "src/store/oci_upload.c",
-    "    *u = before;\n    failure = *oci_failure();",
-    "    (void) before;\n    failure = *oci_failure();",
-    "test_steps:test_state_on_the_way")
+    "        (void) oci_upload_cut(u, end);\n",
+    "",
+    "test_upload_crash:test_full_disk")
+
+add("blocks-of-nothing-are-published", "src/store/oci_upload.c",
+    "    if (!u->sealed && (sb.st_size > u->offset "
+    "|| u->reserved > u->offset)",
+    "    if (!u->sealed && sb.st_size > u->offset",
+    "test_upload_state:test_ahead")
 
 add("crc-of-a-hash-state", "src/core/oci_digest.c",
     "        != oci_crc32c(0, buf, OCI_STATE_CRC_POS))",
@@ -362,9 +388,9 @@ add("crc-of-a-hash-state", "src/core/oci_digest.c",
     "test_digest:test_load_refuses")
 
 add("crc-of-a-session", "src/store/oci_upload_state.c",
-    "        || oci_state_get(buf + size - 4, 4) "
-    "!= oci_crc32c(0, buf, size - 4))",
-    "        || oci_state_get(buf + size - 4, 4) > UINT32_MAX)",
+    "        || oci_state_get(buf + len - 4, 4) "
+    "!= oci_crc32c(0, buf, len - 4))",
+    "        || oci_state_get(buf + len - 4, 4) > UINT32_MAX)",
     "test_upload_crash:test_damaged_state")
 
 add("tail-of-a-hash-state", "src/core/oci_digest.c",

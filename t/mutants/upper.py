@@ -330,8 +330,8 @@ add("session-of-a-broken-post", "src/http/ngx_http_oci_receive.c",
     "t/test_upload_bad.py::test_vanishes_in_a_single_post", slow=True)
 
 add("bytes-of-a-broken-stream", "src/http/ngx_http_oci_receive.c",
-    "    } else {\n        (void) oci_upload_save(&u->session);",
-    "    } else {\n        (void) oci_upload_rollback(&u->session);",
+    "        }\n\n        (void) oci_upload_save(&u->session);",
+    "        }\n\n        (void) oci_upload_rollback(&u->session);",
     "t/test_leave.py::test_all_at_once", slow=True)
 
 add("what-came-before-the-break", "src/http/ngx_http_oci_body.c",
@@ -350,15 +350,26 @@ add("length-of-a-chunk", "src/http/ngx_http_oci_receive.c",
     "        && u->body.received > u->length)",
     "t/test_upload_bad.py::test_content_range_is_not_the_length")
 
-add("two-pieces-of-memory", "src/http/ngx_http_oci_receive.c",
-    "    u->fill ^= 1;",
-    "    u->fill ^= 0;",
+add("piece-that-is-still-in-use", "src/http/ngx_http_oci_receive.c",
+    "           < NGX_HTTP_OCI_UPLOAD_PIECES;",
+    "           <= NGX_HTTP_OCI_UPLOAD_PIECES;",
     "t/test_use.py::test_a_body_waits_for_the_disk")
 
 add("wait-for-the-disk", "src/http/ngx_http_oci_receive.c",
-    "            if (u->writing) {\n                break;\n            }\n",
-    "",
+    "    return u->filled - ngx_http_oci_receive_load(&u->hashed)\n"
+    "           < NGX_HTTP_OCI_UPLOAD_PIECES;",
+    "    return 1;",
     "t/test_use.py::test_a_body_waits_for_the_disk")
+
+add("counted-before-it-is-written", "src/http/ngx_http_oci_receive.c",
+    "        if (u->hashed == ngx_http_oci_receive_load(&u->written)) {",
+    "        if (u->hashed == ngx_http_oci_receive_load(&u->filled)) {",
+    "t/test_disk_full.py::test_what_is_written_counts")
+
+add("bytes-between-the-framing", "src/http/ngx_http_oci_receive.c",
+    "        if (to != p + taken) {",
+    "        if (to > p + taken) {",
+    "t/test_pieces.py::test_chunks_of_the_coding")
 
 add("bytes-of-a-slow-client", "src/http/ngx_http_oci_receive.c",
     "#define NGX_HTTP_OCI_UPLOAD_FLUSH      1000",
@@ -366,8 +377,8 @@ add("bytes-of-a-slow-client", "src/http/ngx_http_oci_receive.c",
     "t/test_concurrent.py::test_takeover[False]", slow=True)
 
 add("part-of-a-chunk-is-saved", "src/http/ngx_http_oci_receive.c",
-    "                            !u->ranged && !u->put);",
-    "                            1);",
+    "#define ngx_http_oci_receive_keep(u)  (!(u)->ranged && !(u)->put)",
+    "#define ngx_http_oci_receive_keep(u)  1",
     "t/test_concurrent.py::test_kill_in_a_body", slow=True)
 
 add("touch-of-a-post", "src/http/ngx_http_oci_upload.c",

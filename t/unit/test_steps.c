@@ -177,22 +177,21 @@ test_state_on_the_way(void **state)
     assert_int_equal(help_take(&u, &s, &r, u.id), OCI_OK);
     help_file(path, &u, "data");
 
-    /* nothing of what failed counts */
-
-    help_fail("write", "/state.tmp", ENOSPC, 1);
-    assert_int_equal(oci_upload_write(&u, data, OCI_UPLOAD_SYNC_SIZE, 1),
+    help_fail("pwrite", "/state", EDQUOT, 1);
+    assert_int_equal(help_bytes(&u, data, OCI_UPLOAD_SYNC_SIZE, 1),
                      OCI_ERROR);
-    assert_int_equal(errno, ENOSPC);
+    assert_int_equal(errno, EDQUOT);
+    assert_int_equal(help_offset(&s, &r, u.id), 0);
+    assert_int_equal(oci_upload_rollback(&u), OCI_OK);
     assert_int_equal(u.offset, 0);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_size, 0);
 
     help_watch(s.root);
-    assert_int_equal(oci_upload_write(&u, data, OCI_UPLOAD_SYNC_SIZE, 1),
-                     OCI_OK);
+    assert_int_equal(help_bytes(&u, data, OCI_UPLOAD_SYNC_SIZE, 1), OCI_OK);
     assert_int_equal(help_offset(&s, &r, u.id), OCI_UPLOAD_SYNC_SIZE);
 
-    (void) snprintf(text, sizeof(text), "fsync uploads/%s/state.tmp", u.id);
+    (void) snprintf(text, sizeof(text), "fdatasync uploads/%s/state", u.id);
     assert_true(help_find_event(text, 0) >= 0);
 
     assert_int_equal(oci_upload_commit(&u, &r, &d), OCI_OK);

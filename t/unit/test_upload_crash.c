@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 
+#define SLOT  4096
+
+
 static void fill(u_char *p, size_t len, unsigned seed);
 static int write_limited(void *data);
 static int commit_killed(void *data);
@@ -59,7 +62,7 @@ test_reboot(void **state)
             oci_hash_update(&hash, buf, MIB);
         }
 
-        assert_int_equal(oci_upload_write(&u, buf, MIB, 1), OCI_OK);
+        assert_int_equal(help_bytes(&u, buf, MIB, 1), OCI_OK);
     }
 
     /* the data before the state that vouches for it, and the names of both */
@@ -68,12 +71,10 @@ test_reboot(void **state)
     i = help_find_event(text, 0);
     assert_true(i > 0);
     assert_int_equal(help_find_event(text, (unsigned) i + 1), -1);
-    (void) snprintf(text, sizeof(text), "fsync uploads/%s/state.tmp", u.id);
+    (void) snprintf(text, sizeof(text), "pwrite uploads/%s/state", u.id);
     i = help_find_event(text, (unsigned) i);
     assert_true(i > 0);
-    (void) snprintf(text, sizeof(text),
-                    "rename uploads/%s/state.tmp -> uploads/%s/state", u.id,
-                    u.id);
+    (void) snprintf(text, sizeof(text), "fdatasync uploads/%s/state", u.id);
     i = help_find_event(text, (unsigned) i);
     assert_true(i > 0);
     (void) snprintf(text, sizeof(text), "fsync uploads/%s", u.id);
@@ -200,11 +201,11 @@ test_full_disk(void **state)
     assert_int_equal(help_put(&u, "does not fit", 1), OCI_ERROR);
     assert_int_equal(errno, EDQUOT);
 
-    help_fail("write", "/state.tmp", ENOSPC, 1);
+    help_fail("pwrite", "/state", EDQUOT, 1);
     assert_int_equal(oci_upload_save(&u), OCI_ERROR);
-    assert_int_equal(errno, ENOSPC);
-    help_file(path, &u, "state.tmp");
-    assert_false(help_exists(path));
+    assert_int_equal(errno, EDQUOT);
+    assert_string_equal(oci_failure()->op, "pwrite()");
+    assert_int_equal(help_offset(&s, &r, u.id), 0);
 
     assert_int_equal(help_put(&u, "now it does", 1), OCI_OK);
     help_digest_of(&d, OCI_SHA256, "fits now it does");
@@ -221,10 +222,10 @@ test_full_disk(void **state)
 
     /* a session that can't be made leaves nothing */
 
-    help_fail("write", "/state.tmp", ENOSPC, 1);
+    help_fail("pwrite", "/state", EDQUOT, 1);
     assert_int_equal(oci_upload_create(&u, &s, &r, &help_nobody, OCI_SHA256),
                      OCI_ERROR);
-    assert_int_equal(oci_failure()->err, ENOSPC);
+    assert_int_equal(oci_failure()->err, EDQUOT);
     oci_path_uploads(path, &s);
     assert_int_equal(help_count(path), 1);
 
@@ -253,16 +254,16 @@ test_failed_sync(void **state)
     r = help_repo("", "a");
     help_begin(&u, &s, &r, OCI_SHA256);
     assert_int_equal(help_take(&u, &s, &r, u.id), OCI_OK);
-    assert_int_equal(oci_upload_write(&u, buf, 32 * MIB, 1), OCI_OK);
+    assert_int_equal(help_bytes(&u, buf, 32 * MIB, 1), OCI_OK);
     assert_int_equal(oci_upload_save(&u), OCI_OK);
     help_fail("fdatasync", "/data", EIO, 1);
-    assert_int_equal(oci_upload_write(&u, buf, 32 * MIB, 1), OCI_ERROR);
+    assert_int_equal(help_bytes(&u, buf, 32 * MIB, 1), OCI_ERROR);
     assert_int_equal(errno, EIO);
     assert_int_equal(u.offset, 0);
     assert_int_equal(help_offset(&s, &r, u.id), 0);
 
-    assert_int_equal(oci_upload_write(&u, buf, 32 * MIB, 1), OCI_OK);
-    assert_int_equal(oci_upload_write(&u, buf, 32 * MIB, 1), OCI_OK);
+    assert_int_equal(help_bytes(&u, buf, 32 * MIB, 1), OCI_OK);
+    assert_int_equal(help_bytes(&u, buf, 32 * MIB, 1), OCI_OK);
     assert_int_equal(u.synced, 64 * MIB);
 
     /* the last one, of a commit */
@@ -286,7 +287,7 @@ test_failed_sync(void **state)
     assert_int_equal(help_put(&u, "x", 1), OCI_OK);
     help_digest_of(&d, OCI_SHA256, "x");
     help_fail("fsync", "/data", ENOSPC, 1);
-    help_fail("write", "/state.tmp", ENOSPC, 2);
+    help_fail("pwrite", "/state", EDQUOT, 1);
     assert_int_equal(oci_upload_commit(&u, &r, &d), OCI_ERROR);
     assert_int_equal(errno, ENOSPC);
     assert_int_equal(help_put(&u, "x", 1), OCI_NOT_FOUND);
@@ -321,20 +322,29 @@ test_damaged_state(void **state)
     oci_upload_close(&u);
     id = help_str(u.id);
 
+    /* the newest slot damaged: the state of before; both: none */
+
     help_file(path, &u, "state");
     saved = help_read(path, &len);
+    assert_in_range(len, SLOT, 2 * SLOT);
 
-    for (i = 0; i < len; i++) {
+    for (i = SLOT; i < len; i++) {
+        saved[i - SLOT] ^= 0x10;
+        help_write(path, saved, len);
+        assert_int_equal(help_offset(&s, &r, u.id), 0);
+
         saved[i] ^= 0x10;
         help_write(path, saved, len);
         assert_int_equal(oci_upload_status(&v, &s, &r, &help_nobody, &id),
                          OCI_NOT_FOUND);
         assert_int_equal(oci_upload_acquire(&v, &s, &r, &help_nobody, &id),
                          OCI_NOT_FOUND);
+
+        saved[i - SLOT] ^= 0x10;
         saved[i] ^= 0x10;
     }
 
-    for (i = 0; i < len; i++) {
+    for (i = 0; i < len - SLOT; i++) {
         help_write(path, saved, i);
         assert_int_equal(oci_upload_status(&v, &s, &r, &help_nobody, &id),
                          OCI_NOT_FOUND);
@@ -343,7 +353,7 @@ test_damaged_state(void **state)
     assert_int_equal(oci_failure()->err, EBADMSG);
 
     help_write(path, saved, len);
-    assert_int_equal(oci_upload_status(&v, &s, &r, &help_nobody, &id), OCI_OK);
+    assert_int_equal(help_offset(&s, &r, u.id), 4);
 
     /* data that is shorter than the state says */
 
@@ -588,7 +598,7 @@ write_limited(void *data)
         return 1;
     }
 
-    if (oci_upload_write(&u, buf, MIB, 1) != OCI_ERROR || errno != EFBIG
+    if (help_bytes(&u, buf, MIB, 1) != OCI_ERROR || errno != EFBIG
         || u.offset != 5 || fstat(u.fd, &st) != 0 || st.st_size != 5)
     {
         return 2;

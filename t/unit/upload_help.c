@@ -35,7 +35,24 @@ help_take(oci_upload_t *u, const oci_store_t *s, const oci_repo_t *r,
 int
 help_put(oci_upload_t *u, const char *text, unsigned keep)
 {
-    return oci_upload_write(u, (const u_char *) text, strlen(text), keep);
+    return help_bytes(u, (const u_char *) text, strlen(text), keep);
+}
+
+
+int
+help_bytes(oci_upload_t *u, const u_char *data, size_t len, unsigned keep)
+{
+    int  rc;
+
+    rc = oci_upload_put(u, data, len);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    oci_upload_count(u, data, len);
+
+    return oci_upload_due(u, keep) ? oci_upload_mark(u, keep) : OCI_OK;
 }
 
 

@@ -31,6 +31,8 @@ void help_begin(oci_upload_t *u, const oci_store_t *s, const oci_repo_t *r,
 int help_take(oci_upload_t *u, const oci_store_t *s, const oci_repo_t *r,
     const char *id);
 int help_put(oci_upload_t *u, const char *text, unsigned keep);
+int help_bytes(oci_upload_t *u, const u_char *data, size_t len,
+    unsigned keep);
 int64_t help_offset(const oci_store_t *s, const oci_repo_t *r, const char *id);
 
 void help_digest_of(oci_digest_t *d, oci_alg_t alg, const char *text);
