@@ -693,7 +693,7 @@ add("zstd-refused-in-another-line", ZSTD,
 
 add("zstd-of-small-ones-however-little-it-saves", ZSTD,
     "    *n = size * (1000 - olcf->zstd_min_ratio) / 1000;",
-    "    *n = size;",
+    "    *n = size * (1000 - olcf->zstd_min_ratio / 1000) / 1000;",
     "t/test_zstd_small.py::test_that_does_not_pay")
 
 add("zstd-of-a-small-one-of-any-age", "src/zone/ngx_http_oci_cache.c",
