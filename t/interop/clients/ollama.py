@@ -176,7 +176,8 @@ def cut(lab, source, to):
 
 
 # ---- A login by Ollama's own means: a token for whoever holds a key that
-# the registry knows.
+# the registry knows.  A real service checks the signature, which comes after
+# the key; here nobody lies.
 
 LOGIN_HTTP = """
     map_hash_bucket_size 256;
