@@ -14,6 +14,7 @@ from lab import need, same, sha256
 TOOLS = ["ollama"]
 LONG = True
 SIZE = 230 << 20            # of which Ollama makes three parts
+TENSORS = 12
 SLOW = "limit_rate 20m;"    # each part: time to cut a pull off
 
 MODELFILE = """\
@@ -98,6 +99,7 @@ def run(lab):
             source.push("two", lab.behind + "/ollama/cold:v1")
             pulled(lab, source, to, "two", lab.registry + "/ollama/cold:v1")
         cut(lab, source, to)
+        tensors(lab, source, to)
         login(lab, source, to)
 
 
@@ -175,6 +177,23 @@ def cut(lab, source, to):
              "%d bytes were sent again" % sent)
 
 
+def tensors(lab, source, to):
+    """From safetensors it makes a blob of each tensor, and another part of
+    it carries them: all at once, by requests of its own kind."""
+    ref = lab.registry + "/ollama/tensors:v1"
+    with lab.row("ollama", "create from safetensors"):
+        folder = weights.safetensors(source.folder + "/tensors", 16 << 20,
+                                     TENSORS)
+        text = lab.write(source.folder + "/Modelfile",
+                         "FROM %s\n" % folder)
+        source.run("create", "--experimental", "tensors", "-f", text)
+    with lab.row("ollama", "push by tensors"):
+        source.push("tensors", ref)
+    with lab.row("ollama", "pull by tensors"):
+        to.pull(ref)
+        to.has(ref, source.manifest(ref))
+
+
 # ---- A login by Ollama's own means: a token for whoever holds a key that
 # the registry knows.  A real service checks the signature, which comes after
 # the key; here nobody lies.
@@ -192,6 +211,7 @@ LOGIN_HTTP = """
 """
 
 LOGIN = """
+    keepalive_timeout 1s;
     location = /token {
         default_type application/json;
         if ($known_key = 0) {
@@ -217,15 +237,33 @@ service="registry",scope="repository:any:pull,push"' always;
     }
     location /v2/ {
         @OCI@
-        oci_signed_urls on;
+        oci_signed_urls on %(url)s;
         auth_request    /may;
+    }
+"""
+
+# Tensors are read twice by the client, unless it is sent to another port.
+
+BLOBS = """
+    server {
+        listen 127.0.0.1:@PORT:blobs@;
+        keepalive_timeout 1s;
+        location /v2/ {
+            @OCI@
+            oci_signed_urls on;
+            auth_request    /no;
+        }
+        location = /no {
+            internal;
+            return 403;
+        }
     }
 """
 
 
 def login(lab, source, to):
     values = {"keys": "|".join(re.escape(d.key()) for d in (source, to)),
-              "token": os.urandom(20).hex()}
+              "token": os.urandom(20).hex(), "url": ""}
     with lab.beside("the server with a login", v2="",
                     http=LOGIN_HTTP % values, server=LOGIN % values) as here:
         ref = here.registry + "/ollama/guarded:v1"
@@ -234,12 +272,34 @@ def login(lab, source, to):
             source.push("four", ref)
         with lab.row("ollama", "login by its key, pull by signed URLs"):
             pulled(lab, source, to, "four", ref)
-            digest = large(to.manifest(ref))["digest"]
-            need([x for x in lab.access(here.server)
-                  if digest in x and "oci_signature=" in x],
-                 "no signed URL was used")
+            signed(lab, large(to.manifest(ref))["digest"])
         with lab.row("ollama", "pull with an unknown key is refused"), \
                 Ollama(lab, "ollama-stranger") as stranger:
             lab.refused("ollama", "pull", "--insecure", ref,
                         env=stranger.env, says="who are you")
             same(stranger.files(), [], "what it got")
+    values["url"] = "url=http://127.0.0.1:@PORT:blobs@/"
+    with lab.beside("the server with another one for blobs", v2="",
+                    http=LOGIN_HTTP % values + BLOBS,
+                    server=LOGIN % values) as here, \
+            lab.row("ollama", "login by its key, each tensor comes once"):
+        ref = here.registry + "/ollama/tensors:v2"
+        source.push("tensors", ref)
+        wanted = source.manifest(ref)
+        for path in to.files():
+            os.unlink(path)         # it looks for what it has
+        to.pull(ref)
+        to.has(ref, wanted)
+        for d in wanted["layers"]:
+            same(len(signed(lab, d["digest"])), 1,
+                 "how often %s was sent" % d["mediaType"])
+
+
+def signed(lab, digest):
+    """The answers with content for a blob: all to signed URLs."""
+    found = [x for x in lab.access(lab.server)
+             if '"GET ' in x and digest in x
+             and re.search(r'" 20[06] ', x)]
+    need(found and all("oci_signature=" in x for x in found),
+         "not by signed URLs alone: %s" % found)
+    return found
