@@ -20,9 +20,11 @@ args = json.loads(sys.argv[1])
 class Program:
     """One release of huggingface_hub, in an environment of its own."""
 
-    def __init__(self, name):
-        path = subprocess.run([os.path.join(T, "tools.sh"), name], check=True,
-                              stdout=subprocess.PIPE, text=True).stdout
+    def __init__(self, name, path=None):
+        if path is None:
+            path = subprocess.run(
+                [os.path.join(T, "tools.sh"), name], check=True,
+                stdout=subprocess.PIPE, text=True).stdout
         self.name = name
         self.bin = os.path.join(os.path.dirname(path.strip()), "venv", "bin")
 

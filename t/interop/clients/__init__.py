@@ -51,6 +51,6 @@ NAMES = ("skopeo", "oras", "crane", "regctl", "helm", "podman",
          "cosign", "notation", "models", "sync",
          "login", "tls", "mirrors",
          "containerd", "volume", "podman5", "chunked", "stargz", "harbor",
-         "zot", "loaders",
+         "zot", "hf", "loaders",
          "ollama", "dmr", "wkg", "oci_client",
          "dockerfile")
