@@ -26,17 +26,19 @@ struct ngx_http_oci_direct_s {
     ngx_http_oci_fetch_t        *fetch;
     ngx_event_t                  event;
     oci_hash_t                   hash;
+    off_t                        hashed;        /* from the start on */
 
     u_char                      *data;
     size_t                       len;           /* in data */
     size_t                       sending;       /* of it */
 
+    ngx_chain_t                 *next;          /* of the plan, to fetch */
     off_t                        at;            /* of the next byte to come */
     off_t                        skip;          /* bytes that come before it */
     off_t                        to;
     ngx_uint_t                   tries;
 
-    unsigned                     part:1;        /* at..to is being fetched */
+    unsigned                     begun:1;
     unsigned                     paused:1;
     unsigned                     checked:1;     /* the digest holds */
     unsigned                     failed:1;
@@ -45,14 +47,16 @@ struct ngx_http_oci_direct_s {
 
 static void ngx_http_oci_direct_inquired(void *data, ngx_uint_t status,
     off_t size, ngx_int_t retry_after);
-static ngx_chain_t *ngx_http_oci_direct_next(ngx_http_oci_pull_t *pull);
 static void ngx_http_oci_direct_sent(ngx_http_oci_direct_t *d);
+static ngx_int_t ngx_http_oci_direct_ahead(ngx_http_oci_direct_t *d);
 static ngx_int_t ngx_http_oci_direct_fetch(ngx_http_oci_direct_t *d);
 static ngx_int_t ngx_http_oci_direct_header(ngx_http_oci_fetch_t *f);
 static ngx_int_t ngx_http_oci_direct_body(ngx_http_oci_fetch_t *f, u_char *p,
     size_t n);
 static void ngx_http_oci_direct_done(ngx_http_oci_fetch_t *f,
     ngx_http_oci_fetch_rc_e rc);
+static void ngx_http_oci_direct_hash(ngx_http_oci_direct_t *d, u_char *p,
+    size_t n);
 static void ngx_http_oci_direct_check(ngx_http_oci_direct_t *d);
 static void ngx_http_oci_direct_post(ngx_http_oci_direct_t *d);
 static void ngx_http_oci_direct_event(ngx_event_t *ev);
@@ -157,168 +161,55 @@ ngx_http_oci_direct_inquired(void *data, ngx_uint_t status, off_t size,
 }
 
 
-void
-ngx_http_oci_direct_stream(ngx_http_oci_pull_t *pull)
+
+ngx_uint_t
+ngx_http_oci_direct_failed(ngx_http_oci_pull_t *pull)
 {
-    ngx_int_t                  rc;
-    ngx_event_t               *wev;
-    ngx_chain_t               *out;
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
-    ngx_http_oci_direct_t     *d;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    d = pull->direct;
-    r = pull->request;
-    c = r->connection;
-    wev = c->write;
-
-    clcf = ngx_http_get_module_loc_conf(r->main, ngx_http_core_module);
-
-    r->write_event_handler = ngx_http_oci_stream_write_handler;
-
-    for ( ;; ) {
-
-        if (c->error || d->failed) {
-            ngx_http_oci_pull_finish(pull, NGX_ERROR);
-            return;
-        }
-
-        if (r->buffered || r->postponed || c->buffered) {
-            out = NULL;
-
-        } else {
-            ngx_http_oci_direct_sent(d);
-
-            out = ngx_http_oci_direct_next(pull);
-
-            if (d->failed) {
-                continue;
-            }
-
-            if (out == NULL) {
-
-                if (wev->timer_set && !wev->delayed) {
-                    ngx_del_timer(wev);
-                }
-
-                if (pull->plan == NULL) {
-                    ngx_http_oci_pull_finish(pull, NGX_OK);
-
-                } else if (ngx_http_oci_stream_flush(pull) != NGX_OK) {
-                    ngx_http_oci_pull_finish(pull, NGX_ERROR);
-                }
-
-                return;
-            }
-        }
-
-        pull->flushed = 1;
-
-        rc = ngx_http_output_filter(r, out);
-
-        if (rc == NGX_ERROR) {
-            ngx_http_oci_pull_finish(pull, NGX_ERROR);
-            return;
-        }
-
-        if (r->buffered || r->postponed || c->buffered) {
-
-            if (!wev->delayed) {
-                ngx_add_timer(wev, clcf->send_timeout);
-            }
-
-            if (ngx_handle_write_event(wev, clcf->send_lowat) != NGX_OK) {
-                ngx_http_oci_pull_finish(pull, NGX_ERROR);
-            }
-
-            return;
-        }
-    }
+    return pull->direct->failed;
 }
 
 
-static ngx_chain_t *
-ngx_http_oci_direct_next(ngx_http_oci_pull_t *pull)
+off_t
+ngx_http_oci_direct_part(ngx_http_oci_pull_t *pull, ngx_buf_t *b)
 {
-    size_t                  n;
-    ngx_buf_t              *b, *from;
-    ngx_chain_t            *cl;
+    off_t                   n;
+    ngx_buf_t              *from;
     ngx_http_oci_direct_t  *d;
 
     d = pull->direct;
-    cl = pull->plan;
+    from = pull->plan->buf;
 
-    if (cl == NULL) {
-        return NULL;
+    ngx_http_oci_direct_sent(d);
+
+    if (ngx_http_oci_direct_ahead(d) != NGX_OK) {
+        d->failed = 1;
+        return 0;
     }
 
-    from = cl->buf;
+    n = ngx_min((off_t) d->len, from->file_last - from->file_pos);
 
-    pull->link.next = NULL;
+    if (pull->whole && !d->checked) {
 
-    if (!from->in_file) {
-        pull->plan = cl->next;
-        from->flush = from->last_buf ? 0 : 1;
-        pull->link.buf = from;
-        return &pull->link;
-    }
+        /* the last bytes, in however many parts */
 
-    if (!d->part) {
-        d->part = 1;
-        d->at = from->file_pos;
-        d->to = from->file_last;
-        d->tries = 0;
+        n = ngx_min(n, ngx_max(pull->left - NGX_HTTP_OCI_HOLD_BACK, 0));
 
-        if (ngx_http_oci_direct_fetch(d) != NGX_OK) {
+        if (n == 0 && d->next == NULL && d->at == d->to && d->len) {
+            ngx_log_error(NGX_LOG_ERR, d->event.log, 0,
+                          "oci: parts of %V in that order make up a whole "
+                          "that can't be verified without a file, the answer "
+                          "is cut", &d->path);
             d->failed = 1;
-            return NULL;
         }
     }
-
-    n = d->len;
-
-    if (!d->checked
-        && pull->whole
-        && pull->left <= (off_t) n + NGX_HTTP_OCI_HOLD_BACK)
-    {
-        /* the last bytes, unless all before them leave enough */
-
-        n = (pull->left > NGX_HTTP_OCI_HOLD_BACK)
-            ? (size_t) ngx_min((off_t) n, pull->left - NGX_HTTP_OCI_HOLD_BACK)
-            : 0;
-    }
-
-    if (n == 0) {
-        return NULL;
-    }
-
-    b = pull->buf;
-
-    ngx_memzero(b, sizeof(ngx_buf_t));
 
     b->pos = d->data;
     b->last = d->data + n;
     b->memory = 1;
-    b->flush = 1;
 
-    d->sending = n;
+    d->sending = (size_t) n;
 
-    pull->left -= n;
-    from->file_pos += n;
-
-    if (from->file_pos == from->file_last) {
-        b->last_buf = from->last_buf;
-        b->last_in_chain = from->last_in_chain;
-        b->flush = from->last_buf ? 0 : 1;
-
-        pull->plan = cl->next;
-        d->part = 0;
-    }
-
-    pull->link.buf = b;
-
-    return &pull->link;
+    return n;
 }
 
 
@@ -337,6 +228,39 @@ ngx_http_oci_direct_sent(ngx_http_oci_direct_t *d)
         d->paused = 0;
         ngx_http_oci_fetch_resume(d->fetch);
     }
+}
+
+
+/* the next part is asked for when the one before has come */
+
+static ngx_int_t
+ngx_http_oci_direct_ahead(ngx_http_oci_direct_t *d)
+{
+    ngx_buf_t  *b;
+
+    if (!d->begun) {
+        d->begun = 1;
+        d->next = d->pull->plan;
+    }
+
+    while (d->next && !d->next->buf->in_file) {
+        d->next = d->next->next;
+    }
+
+    if (d->next == NULL || d->fetch || d->at != d->to
+        || d->len >= NGX_HTTP_OCI_DIRECT_PAUSE)
+    {
+        return NGX_OK;
+    }
+
+    b = d->next->buf;
+
+    d->next = d->next->next;
+    d->at = b->file_pos;
+    d->to = b->file_last;
+    d->tries = 0;
+
+    return ngx_http_oci_direct_fetch(d);
 }
 
 
@@ -457,9 +381,7 @@ ngx_http_oci_direct_body(ngx_http_oci_fetch_t *f, u_char *p, size_t n)
     d->len += n;
     d->at += n;
 
-    if (d->pull->whole && d->pull->reader.nranges == 1) {
-        oci_hash_update(&d->hash, p, n);
-    }
+    ngx_http_oci_direct_hash(d, p, n);
 
     if (d->at == d->to) {
         ngx_http_oci_direct_check(d);
@@ -524,6 +446,24 @@ ngx_http_oci_direct_done(ngx_http_oci_fetch_t *f, ngx_http_oci_fetch_rc_e rc)
 }
 
 
+/* n bytes before d->at: what is next of the whole, if that is among them */
+
+static void
+ngx_http_oci_direct_hash(ngx_http_oci_direct_t *d, u_char *p, size_t n)
+{
+    off_t  known;
+
+    known = d->hashed - (d->at - (off_t) n);
+
+    if (!d->pull->whole || known < 0 || known >= (off_t) n) {
+        return;
+    }
+
+    oci_hash_update(&d->hash, p + known, n - (size_t) known);
+    d->hashed = d->at;
+}
+
+
 /* the last byte of a part has come */
 
 static void
@@ -536,7 +476,7 @@ ngx_http_oci_direct_check(ngx_http_oci_direct_t *d)
 
     pull = d->pull;
 
-    if (!pull->whole || pull->reader.nranges != 1) {
+    if (!pull->whole || d->checked || d->hashed < pull->size) {
         return;
     }
 
@@ -584,7 +524,7 @@ ngx_http_oci_direct_event(ngx_event_t *ev)
     ngx_http_set_log_request(c->log, pull->request);
 
     if (pull->streaming) {
-        ngx_http_oci_direct_stream(pull);
+        ngx_http_oci_stream(pull);
     }
 
     ngx_http_run_posted_requests(c);

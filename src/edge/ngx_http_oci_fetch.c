@@ -705,3 +705,37 @@ ngx_http_oci_fetch_failed(ngx_http_oci_fetch_t *f,
         return 1;
     }
 }
+
+
+ngx_uint_t
+ngx_http_oci_fetch_status(ngx_http_oci_fetch_rc_e rc,
+    oci_response_t *response, ngx_int_t *retry_after)
+{
+    *retry_after = -1;
+
+    if (rc == NGX_HTTP_OCI_FETCH_TIMEOUT) {
+        return NGX_HTTP_GATEWAY_TIME_OUT;
+    }
+
+    if (response == NULL) {
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+
+    *retry_after = (ngx_int_t) ngx_min(response->retry_after, 3600);
+
+    switch (response->status) {
+
+    case 401:
+    case 403:
+    case 404:
+    case 429:
+    case 503:
+        return response->status;
+
+    case 410:
+        return NGX_HTTP_NOT_FOUND;
+
+    default:
+        return NGX_HTTP_BAD_GATEWAY;
+    }
+}

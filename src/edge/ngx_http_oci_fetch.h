@@ -180,5 +180,9 @@ const char *ngx_http_oci_fetch_error(ngx_http_oci_fetch_rc_e rc);
 ngx_uint_t ngx_http_oci_fetch_failed(ngx_http_oci_fetch_t *f,
     ngx_http_oci_fetch_rc_e rc);
 
+/* the status of an answer that stands for how a fetch ended */
+ngx_uint_t ngx_http_oci_fetch_status(ngx_http_oci_fetch_rc_e rc,
+    oci_response_t *response, ngx_int_t *retry_after);
+
 
 #endif /* _NGX_HTTP_OCI_FETCH_H_INCLUDED_ */

@@ -14,7 +14,6 @@
 #include <time.h>
 
 
-#define NGX_HTTP_OCI_FILL_TICK   50     /* ms; others may have made progress */
 #define NGX_HTTP_OCI_FILL_AGAIN  20     /* ms; somebody asks for its size */
 
 
@@ -27,6 +26,7 @@ static void ngx_http_oci_fill_open_done(void *data, int rc);
 static void ngx_http_oci_fill_opened(ngx_http_oci_fill_t *fill, int rc);
 static void ngx_http_oci_fill_tick(ngx_event_t *ev);
 static void ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill);
+static void ngx_http_oci_fill_drop(ngx_http_oci_fill_t *fill);
 static ngx_uint_t ngx_http_oci_fill_idle(ngx_http_oci_fill_t *fill);
 static void ngx_http_oci_fill_news_event(ngx_event_t *ev);
 static void ngx_http_oci_fill_unhash(ngx_http_oci_fill_t *fill);
@@ -642,7 +642,10 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
         if (fill->sizing) {
             ngx_http_oci_fill_open(fill);
 
-        } else if (fill->probe == NULL && fill->spool == NULL) {
+        } else if (fill->spool) {
+            ngx_http_oci_fill_end(fill);
+
+        } else if (fill->probe == NULL) {
             ngx_http_oci_fill_probe(fill);
         }
 
@@ -662,6 +665,11 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
         ngx_http_oci_fill_end(fill);
         break;
 
+    case NGX_HTTP_OCI_FILL_FAILED:
+
+        ngx_http_oci_fill_drop(fill);
+        break;
+
     default:
         break;
     }
@@ -676,12 +684,45 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
 }
 
 
+/*
+ * What is left of one that has failed goes as soon as nobody works for it,
+ * and not with the last who reads: another try, in whichever worker, waits
+ * for the right that this one has.
+ */
+
+static void
+ngx_http_oci_fill_drop(ngx_http_oci_fill_t *fill)
+{
+    if (fill->open.busy || fill->verify.busy) {
+        return;
+    }
+
+    if (fill->sizing) {
+        ngx_http_oci_fill_sized(fill, OCI_AGAIN);
+    }
+
+    if (!ngx_queue_empty(&fill->fetches)) {
+        return;
+    }
+
+    if (fill->probing && fill->file.image == NULL) {
+        fill->probing = 0;
+        fill->discard = 1;
+    }
+
+    if (fill->discard) {
+        ngx_http_oci_fill_end(fill);
+    }
+}
+
+
 static ngx_uint_t
 ngx_http_oci_fill_idle(ngx_http_oci_fill_t *fill)
 {
     return ngx_queue_empty(&fill->readers)
            && ngx_queue_empty(&fill->fetches)
-           && !fill->open.busy && !fill->verify.busy && !fill->end.busy;
+           && !fill->open.busy && !fill->verify.busy && !fill->end.busy
+           && !fill->discard && fill->spool == NULL;
 }
 
 
@@ -724,9 +765,11 @@ ngx_http_oci_fill_release(ngx_http_oci_fill_t *fill)
         fill->discard = 1;
         ngx_http_oci_fill_end(fill);
 
-        if (fill->end.busy) {
-            return;
+        if (!fill->tick.timer_set) {
+            ngx_add_timer(&fill->tick, NGX_HTTP_OCI_FILL_TICK);
         }
+
+        return;
     }
 
     fill->busy++;
@@ -753,38 +796,4 @@ static void
 ngx_http_oci_fill_unhash(ngx_http_oci_fill_t *fill)
 {
     fill->hashed = 0;
-}
-
-
-ngx_uint_t
-ngx_http_oci_fill_status(ngx_http_oci_fetch_rc_e rc, oci_response_t *response,
-    ngx_int_t *retry_after)
-{
-    *retry_after = -1;
-
-    if (rc == NGX_HTTP_OCI_FETCH_TIMEOUT) {
-        return NGX_HTTP_GATEWAY_TIME_OUT;
-    }
-
-    if (response == NULL) {
-        return NGX_HTTP_BAD_GATEWAY;
-    }
-
-    *retry_after = (ngx_int_t) ngx_min(response->retry_after, 3600);
-
-    switch (response->status) {
-
-    case 401:
-    case 403:
-    case 404:
-    case 429:
-    case 503:
-        return response->status;
-
-    case 410:
-        return NGX_HTTP_NOT_FOUND;
-
-    default:
-        return NGX_HTTP_BAD_GATEWAY;
-    }
 }

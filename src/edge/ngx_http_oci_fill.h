@@ -108,9 +108,4 @@ void ngx_http_oci_fill_want(ngx_http_oci_reader_t *rd);
 /* the wake handler of a worker */
 void ngx_http_oci_fill_woken(void);
 
-/* the status of an answer that stands for how a fetch ended */
-ngx_uint_t ngx_http_oci_fill_status(ngx_http_oci_fetch_rc_e rc,
-    oci_response_t *response, ngx_int_t *retry_after);
-
-
 #endif /* _NGX_HTTP_OCI_FILL_H_INCLUDED_ */

@@ -78,7 +78,12 @@ ngx_http_oci_fill_verify(ngx_http_oci_fill_t *fill)
 
     case OCI_CHUNKMAP_FAILED:
 
+        /* whoever has found that may have died before it went */
+
+        fill->discard = 1;
+
         ngx_http_oci_fill_fail(fill, NGX_HTTP_BAD_GATEWAY, -1);
+        ngx_http_oci_fill_end(fill);
         return;
 
     default:
@@ -149,6 +154,18 @@ ngx_http_oci_fill_verify_done(void *data, int rc)
     case OCI_ERROR:
         ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
         break;
+
+    case OCI_CONFLICT:
+
+        /* another process is at it: not before the next tick */
+
+        fill->busy--;
+
+        if (!fill->tick.timer_set) {
+            ngx_add_timer(&fill->tick, NGX_HTTP_OCI_FILL_TICK);
+        }
+
+        return;
 
     default:
         break;

@@ -236,8 +236,8 @@ static ngx_int_t
 ngx_http_oci_fill_useless(ngx_http_oci_fill_fetch_t *ff, oci_response_t *r)
 {
     ff->useless = 1;
-    ff->status = ngx_http_oci_fill_status(NGX_HTTP_OCI_FETCH_OK, r,
-                                          &ff->retry_after);
+    ff->status = ngx_http_oci_fetch_status(NGX_HTTP_OCI_FETCH_OK, r,
+                                           &ff->retry_after);
 
     ngx_log_error(NGX_LOG_INFO, ff->fill->log, 0,
                   "oci: upstream %V answers %ui to %V of \"%V\"",
@@ -434,7 +434,7 @@ ngx_http_oci_fill_judge(ngx_http_oci_fill_t *fill,
         return;
     }
 
-    status = ngx_http_oci_fill_status(ff->rc, NULL, &retry_after);
+    status = ngx_http_oci_fetch_status(ff->rc, NULL, &retry_after);
 
     ngx_log_error(NGX_LOG_WARN, fill->log, 0,
                   "oci: upstream %V: %s while fetching %V from byte %O",

@@ -18,6 +18,8 @@
 
 
 #define NGX_HTTP_OCI_FILL_TTL    15000      /* ms that a claim lasts */
+#define NGX_HTTP_OCI_FILL_TICK   50         /* ms; others may have made
+                                               progress */
 
 
 typedef enum {

@@ -19,6 +19,7 @@
 
 static void ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
     ngx_http_oci_fill_fetch_t *ff);
+static ngx_uint_t ngx_http_oci_fill_whole(ngx_http_oci_fill_t *fill);
 static uint32_t ngx_http_oci_fill_wanted(ngx_http_oci_fill_t *fill,
     off_t window, ngx_uint_t background, uint64_t now);
 static uint32_t ngx_http_oci_fill_ahead(ngx_http_oci_fill_t *fill,
@@ -60,7 +61,8 @@ ngx_http_oci_fill_schedule(ngx_http_oci_fill_t *fill)
     }
 
     limit = source->conf->fill_connections;
-    background = source->conf->fill_background && !ngx_exiting;
+    background = (source->conf->fill_background && !ngx_exiting)
+                 || ngx_http_oci_fill_whole(fill);
 
     while (fill->nfetches < limit) {
 
@@ -87,6 +89,31 @@ ngx_http_oci_fill_schedule(ngx_http_oci_fill_t *fill)
             return;
         }
     }
+}
+
+
+/* 1 if somebody gets nothing before all of it was verified */
+
+static ngx_uint_t
+ngx_http_oci_fill_whole(ngx_http_oci_fill_t *fill)
+{
+    ngx_queue_t            *q;
+    ngx_http_oci_reader_t  *rd;
+
+    for (q = ngx_queue_head(&fill->readers);
+         q != ngx_queue_sentinel(&fill->readers);
+         q = ngx_queue_next(q))
+    {
+        rd = ngx_queue_data(q, ngx_http_oci_reader_t, queue);
+
+        if (rd->ranges
+            && rd->source->conf->fill_verify == NGX_HTTP_OCI_VERIFY_ALL)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -415,7 +442,7 @@ ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc)
     oci_chunkmap_t             *map;
     ngx_http_oci_fill_fetch_t  *ff;
 
-    if (rc == OCI_AGAIN) {
+    if (rc == OCI_AGAIN && fill->state == NGX_HTTP_OCI_FILL_ASKING) {
         return;
     }
 

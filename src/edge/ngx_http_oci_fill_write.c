@@ -25,8 +25,8 @@
 
 static void ngx_http_oci_fill_linger(ngx_event_t *ev);
 static int ngx_http_oci_fill_write_work(void *data);
-static int ngx_http_oci_fill_write_run(ngx_http_oci_fill_fetch_t *ff);
-static int ngx_http_oci_fill_write_whole(ngx_http_oci_fill_fetch_t *ff);
+static int ngx_http_oci_fill_write_chunk(ngx_http_oci_fill_fetch_t *ff,
+    uint32_t i, off_t at);
 static void ngx_http_oci_fill_write_done(void *data, int rc);
 static void ngx_http_oci_fill_written(ngx_http_oci_fill_fetch_t *ff);
 
@@ -188,23 +188,6 @@ ngx_http_oci_fill_write_work(void *data)
 {
     ngx_http_oci_fill_fetch_t  *ff = data;
 
-    if (ff->spooled) {
-        return ngx_http_oci_spool_write(ff);
-    }
-
-    if (ff->whole) {
-        return ngx_http_oci_fill_write_whole(ff);
-    }
-
-    return ngx_http_oci_fill_write_run(ff);
-}
-
-
-/* a chunk, and those behind it that are under the same claim */
-
-static int
-ngx_http_oci_fill_write_run(ngx_http_oci_fill_fetch_t *ff)
-{
     int              rc;
     off_t            at;
     size_t           n, len;
@@ -212,6 +195,10 @@ ngx_http_oci_fill_write_run(ngx_http_oci_fill_fetch_t *ff)
     uint32_t         i;
     oci_chunkmap_t  *map;
 
+    if (ff->spooled) {
+        return ngx_http_oci_spool_write(ff);
+    }
+
     map = &ff->fill->file.map;
     p = ff->out.data;
     len = ff->out.len;
@@ -220,102 +207,15 @@ ngx_http_oci_fill_write_run(ngx_http_oci_fill_fetch_t *ff)
     while (len) {
         i = oci_chunkmap_at(map, at);
 
-        if (i != ff->chunk) {
-            oci_fill_writer_close(&ff->writer);
-            oci_chunkmap_release_one(map, ff->chunk, ff->token);
-            ff->chunk = i;
-        }
-
-        if (ff->writer.lock == -1) {
-            rc = oci_fill_writer_open(&ff->writer, &ff->fill->file, i,
-                                      ff->token);
-
-            if (rc != OCI_OK) {
-                return rc;
-            }
-
-            /* where our first byte is was read when the chunk was claimed */
-
-            ff->writer.offset = (uint32_t) (at - oci_chunkmap_start(map, i));
-        }
-
-        n = (size_t) (oci_chunkmap_start(map, i)
-                      + oci_chunkmap_chunk(map, i) - at);
-        n = ngx_min(n, len);
-
-        rc = oci_fill_write(&ff->writer, &ff->fill->file, p, n);
+        rc = ngx_http_oci_fill_write_chunk(ff, i, at);
 
         if (rc != OCI_OK) {
             return rc;
         }
 
-        p += n;
-        at += n;
-        len -= n;
-    }
-
-    return OCI_OK;
-}
-
-
-/* a stream from the start: over all chunks, also those that are there */
-
-static int
-ngx_http_oci_fill_write_whole(ngx_http_oci_fill_fetch_t *ff)
-{
-    int               rc;
-    off_t             at;
-    size_t            n, len;
-    u_char           *p;
-    uint32_t          i;
-    oci_chunkmap_t   *map;
-
-    map = &ff->fill->file.map;
-    p = ff->out.data;
-    len = ff->out.len;
-    at = ff->out_at;
-
-    while (len) {
-        i = oci_chunkmap_at(map, at);
-
-        if (ff->claimed && i != ff->chunk) {
-            ngx_http_oci_fill_let_go(ff);
-        }
-
         n = (size_t) (oci_chunkmap_start(map, i)
                       + oci_chunkmap_chunk(map, i) - at);
         n = ngx_min(n, len);
-
-        if (!ff->claimed) {
-            rc = oci_chunkmap_claim(map, i, ngx_http_oci_fill_now(),
-                                    NGX_HTTP_OCI_FILL_TTL,
-                                    OCI_CHUNKMAP_CLAIMS, &ff->token);
-
-            switch (rc) {
-
-            case OCI_OK:
-                ff->claimed = 1;
-                ff->chunk = i;
-
-                rc = oci_fill_writer_open(&ff->writer, &ff->fill->file, i,
-                                          ff->token);
-
-                if (rc != OCI_OK) {
-                    return rc;
-                }
-
-                ff->writer.offset = (uint32_t) (at
-                                               - oci_chunkmap_start(map, i));
-                break;
-
-            case OCI_EXISTS:
-            case OCI_CONFLICT:
-                break;
-
-            default:
-                return rc;
-            }
-        }
 
         if (ff->claimed) {
             rc = oci_fill_write(&ff->writer, &ff->fill->file, p, n);
@@ -331,6 +231,63 @@ ngx_http_oci_fill_write_whole(ngx_http_oci_fill_fetch_t *ff)
     }
 
     return OCI_OK;
+}
+
+
+/*
+ * The next bytes are of chunk i: one that lies under the same claim, or, in
+ * a stream over all chunks, one that is claimed now.  Of those that are
+ * there, or somebody else's, it has no claim and they are passed over.
+ */
+
+static int
+ngx_http_oci_fill_write_chunk(ngx_http_oci_fill_fetch_t *ff, uint32_t i,
+    off_t at)
+{
+    int              rc;
+    oci_chunkmap_t  *map;
+
+    map = &ff->fill->file.map;
+
+    if (ff->claimed && i != ff->chunk && !ff->whole) {
+        oci_fill_writer_close(&ff->writer);
+        oci_chunkmap_release_one(map, ff->chunk, ff->token);
+        ff->chunk = i;
+    }
+
+    if (ff->whole && (!ff->claimed || i != ff->chunk)) {
+        ngx_http_oci_fill_let_go(ff);
+
+        rc = oci_chunkmap_claim(map, i, ngx_http_oci_fill_now(),
+                                NGX_HTTP_OCI_FILL_TTL, OCI_CHUNKMAP_CLAIMS,
+                                &ff->token);
+
+        if (rc == OCI_EXISTS || rc == OCI_CONFLICT) {
+            return OCI_OK;
+        }
+
+        if (rc != OCI_OK) {
+            return rc;
+        }
+
+        ff->claimed = 1;
+        ff->chunk = i;
+    }
+
+    if (ff->writer.lock != -1) {
+        return OCI_OK;
+    }
+
+    rc = oci_fill_writer_open(&ff->writer, &ff->fill->file, i, ff->token);
+
+    if (rc == OCI_OK) {
+
+        /* where our first byte is was read when the chunk was claimed */
+
+        ff->writer.offset = (uint32_t) (at - oci_chunkmap_start(map, i));
+    }
+
+    return rc;
 }
 
 

@@ -9,7 +9,6 @@
 
 #include "ngx_http_oci_inquiry.h"
 #include "ngx_http_oci_circuit.h"
-#include "ngx_http_oci_fill.h"
 
 
 struct ngx_http_oci_inquiry_s {
@@ -151,8 +150,8 @@ ngx_http_oci_inquiry_header(ngx_http_oci_fetch_t *f)
         /* fall through */
 
     default:
-        in->status = ngx_http_oci_fill_status(NGX_HTTP_OCI_FETCH_OK, r,
-                                              &in->retry_after);
+        in->status = ngx_http_oci_fetch_status(NGX_HTTP_OCI_FETCH_OK, r,
+                                               &in->retry_after);
     }
 
     /* one byte is let in, a whole blob is not */
@@ -188,7 +187,7 @@ ngx_http_oci_inquiry_done(ngx_http_oci_fetch_t *f,
 
     if (!in->answered) {
         in->size = -1;
-        in->status = ngx_http_oci_fill_status(rc, NULL, &in->retry_after);
+        in->status = ngx_http_oci_fetch_status(rc, NULL, &in->retry_after);
 
     } else if (!in->get
                && (in->status == NGX_HTTP_NOT_FOUND

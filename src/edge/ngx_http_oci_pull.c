@@ -193,12 +193,7 @@ ngx_http_oci_pull_begin(ngx_http_oci_pull_t *pull)
         return;
     }
 
-    if (pull->direct) {
-        ngx_http_oci_direct_stream(pull);
-
-    } else {
-        ngx_http_oci_stream(pull);
-    }
+    ngx_http_oci_stream(pull);
 }
 
 

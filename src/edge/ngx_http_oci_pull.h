@@ -94,16 +94,17 @@ void ngx_http_oci_pull_begin(ngx_http_oci_pull_t *pull);
 /* the pull of a request, NULL: none */
 ngx_http_oci_pull_t *ngx_http_oci_pull_of(ngx_http_request_t *r);
 
-/* headers that no byte follows yet; NGX_OK or NGX_ERROR */
-ngx_int_t ngx_http_oci_stream_flush(ngx_http_oci_pull_t *pull);
-
-/* sends what is there */
+/* sends what is there, or has come without a file */
 void ngx_http_oci_stream(ngx_http_oci_pull_t *pull);
 void ngx_http_oci_stream_write_handler(ngx_http_request_t *r);
 
 /* NGX_BUSY: its upstream is known not to answer */
 ngx_int_t ngx_http_oci_direct_start(ngx_http_oci_pull_t *pull);
-void ngx_http_oci_direct_stream(ngx_http_oci_pull_t *pull);
+
+/* what has come of the part that the plan begins with, into b: how much */
+off_t ngx_http_oci_direct_part(ngx_http_oci_pull_t *pull, ngx_buf_t *b);
+
+ngx_uint_t ngx_http_oci_direct_failed(ngx_http_oci_pull_t *pull);
 void ngx_http_oci_direct_cancel(ngx_http_oci_pull_t *pull);
 
 

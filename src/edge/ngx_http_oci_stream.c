@@ -14,8 +14,10 @@
 #define NGX_HTTP_OCI_STREAM_PART  (4 * 1024 * 1024)
 
 
+static ngx_uint_t ngx_http_oci_stream_failed(ngx_http_oci_pull_t *pull);
+static ngx_int_t ngx_http_oci_stream_flush(ngx_http_oci_pull_t *pull);
 static ngx_chain_t *ngx_http_oci_stream_next(ngx_http_oci_pull_t *pull);
-static off_t ngx_http_oci_stream_end(ngx_http_oci_pull_t *pull,
+static off_t ngx_http_oci_stream_part(ngx_http_oci_pull_t *pull,
     ngx_buf_t *b);
 
 
@@ -44,7 +46,7 @@ ngx_http_oci_stream(ngx_http_oci_pull_t *pull)
             return;
         }
 
-        if (ngx_http_oci_fill_look(&pull->reader) == NGX_ERROR) {
+        if (ngx_http_oci_stream_failed(pull)) {
 
             ngx_log_error(NGX_LOG_WARN, c->log, 0,
                           "oci: an answer was cut, %O bytes were missing",
@@ -62,6 +64,10 @@ ngx_http_oci_stream(ngx_http_oci_pull_t *pull)
 
         } else {
             out = ngx_http_oci_stream_next(pull);
+
+            if (out == NULL && ngx_http_oci_stream_failed(pull)) {
+                continue;
+            }
 
             if (out == NULL) {
 
@@ -81,7 +87,10 @@ ngx_http_oci_stream(ngx_http_oci_pull_t *pull)
 
                 /* it goes on with the next news */
 
-                ngx_http_oci_fill_want(&pull->reader);
+                if (!pull->direct) {
+                    ngx_http_oci_fill_want(&pull->reader);
+                }
+
                 return;
             }
         }
@@ -111,7 +120,17 @@ ngx_http_oci_stream(ngx_http_oci_pull_t *pull)
 }
 
 
-ngx_int_t
+static ngx_uint_t
+ngx_http_oci_stream_failed(ngx_http_oci_pull_t *pull)
+{
+    return pull->direct ? ngx_http_oci_direct_failed(pull)
+                        : ngx_http_oci_fill_look(&pull->reader) == NGX_ERROR;
+}
+
+
+/* headers that no byte follows yet; NGX_OK or NGX_ERROR */
+
+static ngx_int_t
 ngx_http_oci_stream_flush(ngx_http_oci_pull_t *pull)
 {
     if (pull->flushed) {
@@ -131,7 +150,7 @@ ngx_http_oci_stream_flush(ngx_http_oci_pull_t *pull)
 static ngx_chain_t *
 ngx_http_oci_stream_next(ngx_http_oci_pull_t *pull)
 {
-    off_t                   end;
+    off_t                   n;
     ngx_buf_t              *b, *from;
     ngx_chain_t            *cl;
     ngx_http_oci_reader_t  *rd;
@@ -158,27 +177,24 @@ ngx_http_oci_stream_next(ngx_http_oci_pull_t *pull)
         return &pull->link;
     }
 
-    end = ngx_http_oci_stream_end(pull, from);
-
-    if (end == from->file_pos) {
-        return NULL;
-    }
-
     b = pull->buf;
 
     ngx_memzero(b, sizeof(ngx_buf_t));
 
-    b->in_file = 1;
-    b->file = from->file;
-    b->file_pos = from->file_pos;
-    b->file_last = end;
+    n = pull->direct ? ngx_http_oci_direct_part(pull, b)
+                     : ngx_http_oci_stream_part(pull, b);
+
+    if (n == 0) {
+        return NULL;
+    }
+
     b->flush = 1;
 
     rd = &pull->reader;
 
-    pull->left -= end - from->file_pos;
-    from->file_pos = end;
-    rd->pos = end;
+    pull->left -= n;
+    from->file_pos += n;
+    rd->pos = from->file_pos;
 
     if (from->file_pos == from->file_last) {
 
@@ -202,32 +218,39 @@ ngx_http_oci_stream_next(ngx_http_oci_pull_t *pull)
 
 
 static off_t
-ngx_http_oci_stream_end(ngx_http_oci_pull_t *pull, ngx_buf_t *b)
+ngx_http_oci_stream_part(ngx_http_oci_pull_t *pull, ngx_buf_t *b)
 {
     off_t       end;
-    ngx_uint_t  verified;
+    ngx_buf_t  *from;
 
-    end = ngx_min(b->file_last, b->file_pos + NGX_HTTP_OCI_STREAM_PART);
+    from = pull->plan->buf;
 
-    verified = ngx_http_oci_fill_verified(&pull->reader);
+    end = ngx_min(from->file_last,
+                  from->file_pos + NGX_HTTP_OCI_STREAM_PART);
 
-    if (!verified) {
+    if (!ngx_http_oci_fill_verified(&pull->reader)) {
 
         if (pull->ask.conf->fill_verify == NGX_HTTP_OCI_VERIFY_ALL) {
-            return b->file_pos;
+            return 0;
         }
 
         if (pull->whole) {
-            end = ngx_min(end, b->file_pos + pull->left
+            end = ngx_min(end, from->file_pos + pull->left
                                - NGX_HTTP_OCI_HOLD_BACK);
 
-            if (end <= b->file_pos) {
-                return b->file_pos;
+            if (end <= from->file_pos) {
+                return 0;
             }
         }
     }
 
-    return ngx_http_oci_fill_ready(&pull->reader, b->file_pos, end);
+    b->in_file = 1;
+    b->file = from->file;
+    b->file_pos = from->file_pos;
+    b->file_last = ngx_http_oci_fill_ready(&pull->reader, from->file_pos,
+                                           end);
+
+    return b->file_last - b->file_pos;
 }
 
 
@@ -274,10 +297,5 @@ ngx_http_oci_stream_write_handler(ngx_http_request_t *r)
         return;
     }
 
-    if (pull->direct) {
-        ngx_http_oci_direct_stream(pull);
-
-    } else {
-        ngx_http_oci_stream(pull);
-    }
+    ngx_http_oci_stream(pull);
 }
