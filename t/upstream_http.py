@@ -84,6 +84,8 @@ class Bucket:
 
     @property
     def step(self):
+        if self.rate < 80000:
+            return max(1, int(self.rate / 20))
         return max(4096, min(65536, int(self.rate * 0.004)))
 
     def take(self, n):

@@ -9,10 +9,14 @@
 
 #define NGX_HTTP_OCI_CIRCUIT_FAILURES  3
 #define NGX_HTTP_OCI_CIRCUIT_PAUSE     5000         /* ms between two tries */
+#define NGX_HTTP_OCI_CIRCUIT_HEADS     30000        /* ms after a stall: a head
+                                                       is no sign of life */
 
 
 typedef struct {
     uint64_t    next;               /* ngx_current_msec of the next try */
+    uint64_t    stalled;            /* and of the last body that stalled since
+                                       one came, 0: none */
     uint32_t    failures;           /* in a row */
     uint32_t    open;
     uint32_t    dead;               /* of the failures, the last in a row that
@@ -110,6 +114,10 @@ ngx_http_oci_circuit_verdict(ngx_http_oci_fetch_t *f,
         return NGX_HTTP_OCI_CIRCUIT_ANSWERED;
     }
 
+    if (rc == NGX_HTTP_OCI_FETCH_TIMEOUT && f->response) {
+        return NGX_HTTP_OCI_CIRCUIT_STALLED;
+    }
+
     return (rc == NGX_HTTP_OCI_FETCH_OK
             && f->response->status == NGX_HTTP_TOO_MANY_REQUESTS)
            ? NGX_HTTP_OCI_CIRCUIT_LIMITED : NGX_HTTP_OCI_CIRCUIT_FAILED;
@@ -139,6 +147,22 @@ ngx_http_oci_circuit_report(ngx_http_oci_zone_t *z,
 
     } else {
         ngx_memcpy(&circuit, ngx_http_oci_zone_meta(e), sizeof(circuit));
+    }
+
+    if (failed == NGX_HTTP_OCI_CIRCUIT_STALLED) {
+        circuit.stalled = ngx_current_msec;
+    }
+
+    if (failed == NGX_HTTP_OCI_CIRCUIT_HEADED) {
+
+        if (circuit.stalled && ngx_current_msec - circuit.stalled
+                               < NGX_HTTP_OCI_CIRCUIT_HEADS)
+        {
+            ngx_http_oci_zone_unlock(z);
+            return;
+        }
+
+        failed = NGX_HTTP_OCI_CIRCUIT_ANSWERED;
     }
 
     if (failed) {

@@ -18,12 +18,15 @@
 
 /*
  * How an upstream failed: it may also have answered that it is asked too
- * often, and so is alive.
+ * often, and so is alive; or have sent a head, and then no body.  After that
+ * the head of an answer that has no body says nothing.
  */
 
 #define NGX_HTTP_OCI_CIRCUIT_ANSWERED  0
 #define NGX_HTTP_OCI_CIRCUIT_FAILED    1
 #define NGX_HTTP_OCI_CIRCUIT_LIMITED   2
+#define NGX_HTTP_OCI_CIRCUIT_STALLED   3
+#define NGX_HTTP_OCI_CIRCUIT_HEADED    4        /* to be reported only */
 
 
 /* 1 if target should not be asked now by whoever has something else to serve */

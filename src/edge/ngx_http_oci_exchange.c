@@ -10,6 +10,7 @@
 #define NGX_HTTP_OCI_EXCHANGE_TURN   (1024 * 1024)
 #define NGX_HTTP_OCI_EXCHANGE_DRAIN  (64 * 1024)
 #define NGX_HTTP_OCI_EXCHANGE_WAIT   1000
+#define NGX_HTTP_OCI_EXCHANGE_FLOOR  1024       /* bytes a second */
 
 
 static void ngx_http_oci_exchange_connected(ngx_http_oci_peer_t *peer,
@@ -19,20 +20,15 @@ static void ngx_http_oci_exchange_fail(ngx_http_oci_exchange_t *x,
 static ngx_uint_t ngx_http_oci_exchange_ended(ngx_http_oci_exchange_t *x,
     ngx_event_t *ev);
 static void ngx_http_oci_exchange_write_handler(ngx_event_t *wev);
-static ngx_int_t ngx_http_oci_exchange_write(ngx_http_oci_exchange_t *x);
-static ngx_int_t ngx_http_oci_exchange_piece(ngx_http_oci_exchange_t *x);
-static ngx_int_t ngx_http_oci_exchange_links(ngx_http_oci_exchange_t *x);
-static void ngx_http_oci_exchange_link(ngx_http_oci_exchange_t *x, u_char *p,
-    size_t len);
 static void ngx_http_oci_exchange_read_handler(ngx_event_t *rev);
+static ngx_uint_t ngx_http_oci_exchange_slow(ngx_http_oci_exchange_t *x);
+static void ngx_http_oci_exchange_pace(ngx_http_oci_exchange_t *x);
 static ngx_int_t ngx_http_oci_exchange_process(ngx_http_oci_exchange_t *x);
 static ngx_int_t ngx_http_oci_exchange_head(ngx_http_oci_exchange_t *x);
 static ngx_int_t ngx_http_oci_exchange_headed(ngx_http_oci_exchange_t *x);
 static ngx_int_t ngx_http_oci_exchange_content(ngx_http_oci_exchange_t *x);
 static ngx_int_t ngx_http_oci_exchange_called(ngx_http_oci_exchange_t *x,
     ngx_int_t rc);
-static void ngx_http_oci_exchange_finish(ngx_http_oci_exchange_t *x,
-    ngx_http_oci_fetch_rc_e rc);
 
 
 void
@@ -205,6 +201,7 @@ ngx_http_oci_exchange_write_handler(ngx_event_t *wev)
 
     if (rc == NGX_OK) {
         x->sent = 1;
+        ngx_http_oci_exchange_pace(x);
         x->peer.log->action = "reading a response from upstream";
 
         if (!c->read->timer_set && !x->paused) {
@@ -214,199 +211,6 @@ ngx_http_oci_exchange_write_handler(ngx_event_t *wev)
 
     if (c->read->ready && !c->read->posted) {
         ngx_post_event(c->read, &ngx_posted_events);
-    }
-}
-
-
-/*
- * NGX_OK: all is sent; NGX_AGAIN: the socket is full, or a piece or a 100 is
- * waited for; NGX_ERROR; NGX_DONE: x is finished.
- */
-
-static ngx_int_t
-ngx_http_oci_exchange_write(ngx_http_oci_exchange_t *x)
-{
-    ssize_t            n;
-    ngx_int_t          rc;
-    ngx_connection_t  *c;
-
-    c = x->peer.connection;
-
-    while (x->out->pos < x->out->last) {
-
-        n = c->send(c, x->out->pos, x->out->last - x->out->pos);
-
-        if (n == NGX_ERROR || n == NGX_AGAIN) {
-            return n;
-        }
-
-        x->out->pos += n;
-    }
-
-    if (!x->streamed) {
-        return NGX_OK;
-    }
-
-    if (x->waiting) {
-        return NGX_AGAIN;
-    }
-
-    for ( ;; ) {
-
-        if (x->pieces) {
-
-            x->pieces = c->send_chain(c, x->pieces, 0);
-
-            if (x->pieces == NGX_CHAIN_ERROR) {
-                x->pieces = NULL;
-                return NGX_ERROR;
-            }
-
-            if (x->pieces) {
-                return NGX_AGAIN;
-            }
-        }
-
-        /* what TLS still holds is written before the next piece is asked for */
-
-        if (c->buffered) {
-            x->pieces = c->send_chain(c, NULL, 0);
-
-            if (x->pieces == NGX_CHAIN_ERROR) {
-                x->pieces = NULL;
-                return NGX_ERROR;
-            }
-
-            if (c->buffered) {
-                return NGX_AGAIN;
-            }
-        }
-
-        if (x->last) {
-            return NGX_OK;
-        }
-
-        rc = ngx_http_oci_exchange_piece(x);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-}
-
-
-static ngx_int_t
-ngx_http_oci_exchange_piece(ngx_http_oci_exchange_t *x)
-{
-    u_char     *p;
-    size_t      size;
-    ngx_int_t   rc;
-
-    if (ngx_http_oci_exchange_links(x) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&x->piece, sizeof(ngx_buf_t));
-
-    x->inside = 1;
-    rc = x->send(x, &x->piece);
-    x->inside = 0;
-
-    if (x->ending || rc == NGX_ERROR) {
-        ngx_http_oci_exchange_finish(x, x->ending
-                                        ? x->rc
-                                        : NGX_HTTP_OCI_FETCH_ABORTED);
-        return NGX_DONE;
-    }
-
-    x->starved = (rc == NGX_AGAIN);
-
-    if (rc == NGX_AGAIN) {
-        return NGX_AGAIN;
-    }
-
-    if (rc == NGX_DONE) {
-        x->last = 1;
-
-        if (x->chunks) {
-            ngx_http_oci_exchange_link(x, (u_char *) "0" CRLF CRLF, 5);
-        }
-
-        return NGX_OK;
-    }
-
-    x->consumed = 1;
-
-    size = x->piece.last - x->piece.pos;
-
-    if (size == 0) {
-        return NGX_OK;
-    }
-
-    if (!x->chunks) {
-        ngx_http_oci_exchange_link(x, x->piece.pos, size);
-        return NGX_OK;
-    }
-
-    p = ngx_sprintf(x->chunk, "%xz" CRLF, size);
-
-    ngx_http_oci_exchange_link(x, x->chunk, p - x->chunk);
-    ngx_http_oci_exchange_link(x, x->piece.pos, size);
-    ngx_http_oci_exchange_link(x, (u_char *) CRLF, 2);
-
-    return NGX_OK;
-}
-
-
-/* the links are used again for each piece: there may be many */
-
-static ngx_int_t
-ngx_http_oci_exchange_links(ngx_http_oci_exchange_t *x)
-{
-    ngx_uint_t  i;
-
-    x->nlinks = 0;
-
-    if (x->links[0].buf) {
-        return NGX_OK;
-    }
-
-    for (i = 0; i < NGX_HTTP_OCI_EXCHANGE_LINKS; i++) {
-
-        x->links[i].buf = ngx_calloc_buf(x->peer.pool);
-
-        if (x->links[i].buf == NULL) {
-            x->links[0].buf = NULL;
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_oci_exchange_link(ngx_http_oci_exchange_t *x, u_char *p, size_t len)
-{
-    ngx_chain_t  *cl;
-
-    cl = &x->links[x->nlinks];
-
-    ngx_memzero(cl->buf, sizeof(ngx_buf_t));
-
-    cl->buf->start = p;
-    cl->buf->pos = p;
-    cl->buf->last = p + len;
-    cl->buf->end = p + len;
-    cl->buf->memory = 1;
-    cl->buf->flush = 1;
-    cl->next = NULL;
-
-    if (x->nlinks++) {
-        cl[-1].next = cl;
-
-    } else {
-        x->pieces = cl;
     }
 }
 
@@ -486,6 +290,10 @@ ngx_http_oci_exchange_read_handler(ngx_event_t *rev)
         x->started = 1;
     }
 
+    if (ngx_http_oci_exchange_slow(x)) {
+        return;
+    }
+
     if (x->sent) {
         ngx_add_timer(rev, x->peer.conf->timeout);
     }
@@ -493,6 +301,49 @@ ngx_http_oci_exchange_read_handler(ngx_event_t *rev)
     if (ngx_handle_read_event(rev, 0) != NGX_OK) {
         ngx_http_oci_exchange_finish(x, NGX_HTTP_OCI_FETCH_INTERNAL);
     }
+}
+
+
+/*
+ * Bytes that trickle restart the timer for ever: whoever sends less than this
+ * in the time that it may send nothing is as good as dead.
+ */
+
+static ngx_uint_t
+ngx_http_oci_exchange_slow(ngx_http_oci_exchange_t *x)
+{
+    off_t       least;
+    ngx_msec_t  passed;
+
+    passed = ngx_current_msec - x->paced;
+
+    if (!x->sent || passed < x->peer.conf->timeout) {
+        return 0;
+    }
+
+    least = (off_t) passed * NGX_HTTP_OCI_EXCHANGE_FLOOR / 1000;
+
+    if (x->bytes - x->paced_bytes >= least) {
+        ngx_http_oci_exchange_pace(x);
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, x->peer.log, 0,
+                  "upstream sent %O bytes in %M ms, less than %d a second",
+                  x->bytes - x->paced_bytes, passed,
+                  NGX_HTTP_OCI_EXCHANGE_FLOOR);
+
+    ngx_http_oci_exchange_fail(x, NGX_HTTP_OCI_FETCH_TIMEOUT);
+
+    return 1;
+}
+
+
+static void
+ngx_http_oci_exchange_pace(ngx_http_oci_exchange_t *x)
+{
+    x->paced = ngx_current_msec;
+    x->paced_bytes = x->bytes;
 }
 
 
@@ -621,6 +472,7 @@ ngx_http_oci_exchange_headed(ngx_http_oci_exchange_t *x)
     oci_body_init(&x->content, x->response, x->head);
 
     x->headed = 1;
+    ngx_http_oci_exchange_pace(x);
 
     x->inside = 1;
     rc = x->header(x);
@@ -751,6 +603,7 @@ ngx_http_oci_exchange_resume(ngx_http_oci_exchange_t *x)
 
     if (x->paused) {
         x->paused = 0;
+        ngx_http_oci_exchange_pace(x);
         ngx_post_event(c->read, &ngx_posted_events);
     }
 }
@@ -770,7 +623,7 @@ ngx_http_oci_exchange_end(ngx_http_oci_exchange_t *x,
 }
 
 
-static void
+void
 ngx_http_oci_exchange_finish(ngx_http_oci_exchange_t *x,
     ngx_http_oci_fetch_rc_e rc)
 {

@@ -71,6 +71,8 @@ struct ngx_http_oci_exchange_s {
     ngx_chain_t                  links[NGX_HTTP_OCI_EXCHANGE_LINKS];
     ngx_uint_t                   nlinks;
     ngx_uint_t                   interim;       /* responses of 1xx */
+    ngx_msec_t                   paced;         /* since when, and after how */
+    off_t                        paced_bytes;   /* many bytes, it is timed */
     ngx_buf_t                    piece;
     u_char                       chunk[32];
     ngx_http_oci_fetch_rc_e      rc;
@@ -97,6 +99,19 @@ void ngx_http_oci_exchange_resume(ngx_http_oci_exchange_t *x);
 
 /* calls done() with rc, now or after the callback that this is called in */
 void ngx_http_oci_exchange_end(ngx_http_oci_exchange_t *x,
+    ngx_http_oci_fetch_rc_e rc);
+
+
+/* for ngx_http_oci_exchange*.c */
+
+/*
+ * NGX_OK: all is sent; NGX_AGAIN: the socket is full, or a piece or a 100 is
+ * waited for; NGX_ERROR; NGX_DONE: x is finished.
+ */
+ngx_int_t ngx_http_oci_exchange_write(ngx_http_oci_exchange_t *x);
+
+/* the end of x, now */
+void ngx_http_oci_exchange_finish(ngx_http_oci_exchange_t *x,
     ngx_http_oci_fetch_rc_e rc);
 
 

@@ -10,6 +10,7 @@
 
 #define NGX_HTTP_OCI_FETCH_POOL  4096
 #define NGX_HTTP_OCI_FETCH_KEPT  (64 * 1024)
+#define NGX_HTTP_OCI_FETCH_FLOOR 1024       /* bytes of a body in a timeout */
 
 
 /* what x->event is to do */
@@ -286,6 +287,15 @@ ngx_http_oci_fetch_timer(ngx_event_t *ev)
     f = ev->data;
     x = f->x;
 
+    if (f->received - x->timed >= NGX_HTTP_OCI_FETCH_FLOOR) {
+
+        /* its body is on the way */
+
+        x->timed = f->received;
+        ngx_add_timer(ev, f->timeout);
+        return;
+    }
+
     ngx_log_error(NGX_LOG_ERR, f->log, NGX_ETIMEDOUT,
                   "upstream has not answered in time");
 
@@ -418,10 +428,6 @@ ngx_http_oci_fetch_redirected(ngx_http_oci_fetch_t *f)
 static ngx_int_t
 ngx_http_oci_fetch_give_header(ngx_http_oci_fetch_t *f)
 {
-    if (f->x->timer.timer_set) {
-        ngx_del_timer(&f->x->timer);
-    }
-
     if (ngx_http_oci_hop_location(f) != NGX_OK) {
         return NGX_ERROR;
     }

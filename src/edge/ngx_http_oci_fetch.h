@@ -123,7 +123,11 @@ struct ngx_http_oci_fetch_s {
      */
     ngx_str_t                       digest;
 
-    ngx_msec_t                      timeout;    /* until header(), 0: none */
+    /*
+     * Until the body has come, unless at least some of it comes in each such
+     * time; 0: none.  For whoever never pauses it.
+     */
+    ngx_msec_t                      timeout;
 
     /*
      * A request body: in memory, sent again where a token or a redirect

@@ -10,6 +10,8 @@
 
 
 #define NGX_HTTP_OCI_FILL_ERROR_BODY  (64 * 1024)
+#define NGX_HTTP_OCI_FILL_AT_ONCE     1000  /* ms; several that time out
+                                               within it are one failure */
 #define NGX_HTTP_OCI_FILL_TRIES       3     /* while nobody was answered */
 #define NGX_HTTP_OCI_FILL_TRIES_MAX   10
 
@@ -108,8 +110,6 @@ ngx_http_oci_fill_header(ngx_http_oci_fetch_t *f)
     {
         return ngx_http_oci_fill_useless(ff, r);
     }
-
-    ngx_http_oci_fill_answers(ff);
 
     if (ff->probe) {
         return ngx_http_oci_fill_header_probe(ff, r);
@@ -292,6 +292,10 @@ ngx_http_oci_fill_body(ngx_http_oci_fetch_t *f, u_char *p, size_t n)
 
     ngx_http_oci_fill_stat(ff->fill, NGX_HTTP_OCI_STATS_UPSTREAM_BYTES, n);
 
+    if (f->received >= NGX_HTTP_OCI_FILL_ALIVE) {
+        ngx_http_oci_fill_answers(ff);
+    }
+
     rd = ff->fill->starter;
 
     if (rd && rd->bytes) {
@@ -315,7 +319,7 @@ ngx_http_oci_fill_done(ngx_http_oci_fetch_t *f, ngx_http_oci_fetch_rc_e rc)
     ff->rc = rc;
     ff->failed = ngx_http_oci_circuit_verdict(f, rc);
 
-    if (ff->answered && !ff->failed) {
+    if (ff->answered && !ff->failed && rc != NGX_HTTP_OCI_FETCH_CANCELLED) {
         ngx_http_oci_fill_answers(ff);
     }
 
@@ -445,7 +449,10 @@ ngx_http_oci_fill_judge(ngx_http_oci_fill_t *fill,
 }
 
 
-/* the circuit is told once, and again after a failure */
+/*
+ * The circuit is told once, and again after a failure: by what is whole or
+ * long enough, since a head may come from an upstream whose bodies stall.
+ */
 
 static void
 ngx_http_oci_fill_answers(ngx_http_oci_fill_fetch_t *ff)
@@ -530,10 +537,16 @@ ngx_http_oci_fill_failure(ngx_http_oci_fill_t *fill,
         }
     }
 
+    fill->moved = 0;
+
     last = (++fill->failures >= tries
             || (retry_after > 3 && tries == NGX_HTTP_OCI_FILL_TRIES));
 
-    if (ff->failed && (last || ff->rc == NGX_HTTP_OCI_FETCH_TIMEOUT)) {
+    if (ff->failed && (last || (ff->rc == NGX_HTTP_OCI_FETCH_TIMEOUT
+                                && ngx_current_msec - fill->timed_out
+                                   >= NGX_HTTP_OCI_FILL_AT_ONCE)))
+    {
+        fill->timed_out = ngx_current_msec;
         ff->source->answers = 0;
 
         ngx_http_oci_circuit_report(fill->zone, ff->source->target,
@@ -552,6 +565,89 @@ ngx_http_oci_fill_failure(ngx_http_oci_fill_t *fill,
     }
 
     fill->retry_at = ngx_current_msec + delay;
+}
+
+
+/*
+ * Requests of ours whose claims have run out: no byte has come for so long.
+ * However many of them stand still at once, it is one failure, and others
+ * are made in their place.  1 if there were any; the fill may have failed.
+ */
+
+ngx_uint_t
+ngx_http_oci_fill_stalled(ngx_http_oci_fill_t *fill)
+{
+    uint64_t                    now;
+    ngx_queue_t                *q;
+    oci_chunkmap_t             *map;
+    ngx_http_oci_fill_fetch_t  *ff, *first;
+
+    map = &fill->file.map;
+    now = ngx_http_oci_fill_now();
+    first = NULL;
+
+    for (q = ngx_queue_head(&fill->fetches);
+         q != ngx_queue_sentinel(&fill->fetches);
+         q = ngx_queue_next(q))
+    {
+        ff = ngx_queue_data(q, ngx_http_oci_fill_fetch_t, queue);
+
+        if (!ff->claimed || ff->whole || !ff->answered || ff->lost
+            || ff->fetch == NULL || ff->write.busy || ff->in.len
+            || ff->at >= ff->to)
+        {
+            continue;
+        }
+
+        if (oci_chunkmap_pick(map, ff->at, ff->at + 1, now)
+            != OCI_CHUNK_NONE)
+        {
+            ff->lost = 1;
+            ff->stalled = 1;
+
+            if (first == NULL) {
+                first = ff;
+            }
+        }
+    }
+
+    if (first == NULL) {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, fill->log, 0,
+                  "oci: upstream %V: no byte of %V for %d seconds, it stands "
+                  "at %O", &first->source->target->key, &fill->path,
+                  NGX_HTTP_OCI_FILL_TTL / 1000, first->at);
+
+    first->rc = NGX_HTTP_OCI_FETCH_TIMEOUT;
+    first->failed = NGX_HTTP_OCI_CIRCUIT_STALLED;
+
+    fill->busy++;
+
+    ngx_http_oci_fill_failure(fill, first, NGX_HTTP_GATEWAY_TIME_OUT, -1);
+
+    q = ngx_queue_head(&fill->fetches);
+
+    while (q != ngx_queue_sentinel(&fill->fetches)) {
+
+        ff = ngx_queue_data(q, ngx_http_oci_fill_fetch_t, queue);
+
+        if (!ff->stalled) {
+            q = ngx_queue_next(q);
+            continue;
+        }
+
+        /* it is gone after it, and perhaps others */
+
+        ff->stalled = 0;
+        ngx_http_oci_fetch_cancel(ff->fetch);
+        q = ngx_queue_head(&fill->fetches);
+    }
+
+    fill->busy--;
+
+    return 1;
 }
 
 

@@ -22,6 +22,10 @@
                                                progress */
 
 
+#define NGX_HTTP_OCI_FILL_ALIVE  (64 * 1024)    /* bytes that are a sign of
+                                                   life, and fewer are not */
+
+
 typedef enum {
     NGX_HTTP_OCI_FILL_OPENING = 0,  /* a job looks at the disk */
     NGX_HTTP_OCI_FILL_ASKING,       /* this worker asks how long it is */
@@ -108,6 +112,7 @@ typedef struct {
     unsigned                     useless:1;     /* its body is dropped */
     unsigned                     lost:1;        /* its claim is */
     unsigned                     moved:1;       /* it brought bytes */
+    unsigned                     stalled:1;     /* and then none */
 } ngx_http_oci_fill_fetch_t;
 
 
@@ -146,7 +151,9 @@ struct ngx_http_oci_fill_s {
     ngx_http_oci_source_t       *spooler;
     off_t                        cursor;        /* all before it is there */
     ngx_uint_t                   failures;      /* in a row */
+    off_t                        moved;         /* bytes since the last */
     ngx_msec_t                   retry_at;
+    ngx_msec_t                   timed_out;     /* as the circuit knows */
     ngx_uint_t                   busy;          /* handlers that run now */
 
     unsigned                     hashed:1;      /* found by its digest */
@@ -195,6 +202,7 @@ ngx_int_t ngx_http_oci_fill_other_size(ngx_http_oci_fill_fetch_t *ff,
     off_t size);
 ngx_uint_t ngx_http_oci_fill_dead(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_t *source);
+ngx_uint_t ngx_http_oci_fill_stalled(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_renew(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_cancel(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff);

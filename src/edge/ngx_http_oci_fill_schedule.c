@@ -56,7 +56,7 @@ ngx_http_oci_fill_schedule(ngx_http_oci_fill_t *fill)
 
     source = ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES);
 
-    if (source == NULL) {
+    if (source == NULL || ngx_http_oci_fill_stalled(fill)) {
         return;
     }
 
@@ -200,9 +200,8 @@ ngx_http_oci_fill_chunk(ngx_http_oci_fill_t *fill,
 {
     int                         rc;
     uint64_t                    token;
-    ngx_queue_t                *q;
     oci_chunkmap_t             *map;
-    ngx_http_oci_fill_fetch_t  *ff, *old;
+    ngx_http_oci_fill_fetch_t  *ff;
 
     map = &fill->file.map;
 
@@ -231,23 +230,6 @@ ngx_http_oci_fill_chunk(ngx_http_oci_fill_t *fill,
 
     ff->fetch->range_start = ff->at;
     ff->fetch->range_end = ff->to - 1;
-
-    /* one of our own that stood still for too long */
-
-    for (q = ngx_queue_head(&fill->fetches);
-         q != ngx_queue_sentinel(&fill->fetches);
-         q = ngx_queue_next(q))
-    {
-        old = ngx_queue_data(q, ngx_http_oci_fill_fetch_t, queue);
-
-        if (old->claimed && old->fetch && old->token != token
-            && old->chunk <= i && oci_chunkmap_start(map, i) < old->to)
-        {
-            old->lost = 1;
-            ngx_http_oci_fetch_cancel(old->fetch);
-            break;
-        }
-    }
 
     return ngx_http_oci_fill_fetch_start(ff);
 }

@@ -303,13 +303,16 @@ ngx_http_oci_fill_write_done(void *data, int rc)
     fill->busy++;
     status = 0;
 
+    fill->moved += ff->out.len;
     ff->out.len = 0;
 
     switch (rc) {
 
     case OCI_OK:
 
-        fill->failures = 0;
+        if (fill->moved >= NGX_HTTP_OCI_FILL_ALIVE) {
+            fill->failures = 0;
+        }
 
         if (ff->claimed) {
             (void) oci_chunkmap_renew(&fill->file.map, ff->chunk, ff->token,

@@ -34,6 +34,8 @@ struct ngx_http_oci_fetch_x_s {
 
     ngx_buf_t                   *kept;          /* body of a 401 */
     off_t                        bytes;         /* of earlier exchanges */
+    off_t                        timed;         /* of the body, by the timer's
+                                                   last look */
 
     ngx_uint_t                   state;
 

@@ -172,7 +172,10 @@ ngx_http_oci_inquiry_done(ngx_http_oci_fetch_t *f,
     failed = ngx_http_oci_circuit_verdict(f, rc);
 
     if (failed || in->answered) {
-        ngx_http_oci_circuit_report(in->zone, in->target, failed,
+        ngx_http_oci_circuit_report(in->zone, in->target,
+                                    (failed || (in->get && f->received))
+                                        ? failed
+                                        : NGX_HTTP_OCI_CIRCUIT_HEADED,
                                     ngx_cycle->log);
     }
 
