@@ -22,6 +22,8 @@ static ngx_http_oci_fill_t *ngx_http_oci_fill_find(ngx_http_oci_fill_ask_t
 static ngx_http_oci_fill_t *ngx_http_oci_fill_create(ngx_http_oci_fill_ask_t
     *ask);
 static int ngx_http_oci_fill_open_work(void *data);
+static int ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill,
+    uint32_t chunk);
 static void ngx_http_oci_fill_open_done(void *data, int rc);
 static void ngx_http_oci_fill_opened(ngx_http_oci_fill_t *fill, int rc);
 static void ngx_http_oci_fill_tick(ngx_event_t *ev);
@@ -51,7 +53,9 @@ ngx_http_oci_fill_join(ngx_http_oci_fill_ask_t *ask,
 
     if (fill == NULL) {
 
-        rd->retry_after = ngx_http_oci_fill_barred(ask->zone, ask->digest);
+        rd->retry_after = ngx_http_oci_fill_barred(ask->zone,
+                                                  NGX_HTTP_OCI_ZONE_FILL,
+                                                  ask->digest, 0);
 
         if (rd->retry_after > 0) {
             return NGX_BUSY;
@@ -115,80 +119,61 @@ ngx_http_oci_fill_leave(ngx_http_oci_reader_t *rd)
 
 
 ngx_int_t
-ngx_http_oci_fill_look(ngx_http_oci_reader_t *rd)
+ngx_http_oci_fill_continue(ngx_http_oci_fill_ask_t *ask)
 {
-    ngx_http_oci_fill_t    *fill;
-    ngx_http_oci_source_t  *source;
+    ngx_http_oci_fill_t  *fill;
 
-    fill = rd->fill;
-    source = rd->source;
+    if (ngx_http_oci_fill_find(ask)
+        || ngx_http_oci_fill_barred(ask->zone, NGX_HTTP_OCI_ZONE_FILL,
+                                    ask->digest, 0))
+    {
+        return NGX_BUSY;
+    }
 
-    if (source->state == NGX_HTTP_OCI_SOURCE_NO) {
-        rd->status = source->status;
-        rd->retry_after = source->retry_after;
+    fill = ngx_http_oci_fill_create(ask);
+    if (fill == NULL) {
         return NGX_ERROR;
     }
 
-    switch (fill->state) {
+    fill->resumed = 1;
 
-    case NGX_HTTP_OCI_FILL_FAILED:
-        rd->status = fill->status;
-        rd->retry_after = fill->retry_after;
+    if (ngx_http_oci_source_get(fill, ask) == NULL) {
+        ngx_http_oci_fill_release(fill);
         return NGX_ERROR;
-
-    case NGX_HTTP_OCI_FILL_DIRECT:
-        return NGX_DECLINED;
-
-    case NGX_HTTP_OCI_FILL_PRESENT:
-        return source->linked ? NGX_DONE : NGX_AGAIN;
-
-    case NGX_HTTP_OCI_FILL_RUNNING:
-        return (source->state == NGX_HTTP_OCI_SOURCE_YES) ? NGX_OK
-                                                          : NGX_AGAIN;
-
-    default:
-        return NGX_AGAIN;
     }
-}
 
+    ngx_http_oci_fill_open(fill);
 
-ngx_fd_t
-ngx_http_oci_fill_fd(ngx_http_oci_reader_t *rd)
-{
-    return rd->fill->file.fd;
-}
+    /* it stays for as long as it has something to do */
 
+    ngx_http_oci_fill_news(fill);
 
-off_t
-ngx_http_oci_fill_blob_size(ngx_http_oci_reader_t *rd)
-{
-    return rd->fill->file.map.size;
-}
-
-
-off_t
-ngx_http_oci_fill_ready(ngx_http_oci_reader_t *rd, off_t from, off_t to)
-{
-    return oci_chunkmap_ready(&rd->fill->file.map, from, to);
+    return NGX_OK;
 }
 
 
 ngx_uint_t
-ngx_http_oci_fill_verified(ngx_http_oci_reader_t *rd)
+ngx_http_oci_fill_continued(void)
 {
-    return oci_chunkmap_state(&rd->fill->file.map)
-           == OCI_CHUNKMAP_VERIFIED;
-}
+    ngx_uint_t            n;
+    ngx_queue_t          *q;
+    ngx_http_oci_fill_t  *fill;
 
+    n = 0;
 
-void
-ngx_http_oci_fill_want(ngx_http_oci_reader_t *rd)
-{
-    /* while readers are told of news, once for all of them behind that */
-
-    if (!rd->fill->busy) {
-        ngx_http_oci_fill_schedule(rd->fill);
+    if (ngx_http_oci_fills.next == NULL) {
+        return 0;
     }
+
+    for (q = ngx_queue_head(&ngx_http_oci_fills);
+         q != ngx_queue_sentinel(&ngx_http_oci_fills);
+         q = ngx_queue_next(q))
+    {
+        fill = ngx_queue_data(q, ngx_http_oci_fill_t, queue);
+        n += fill->resumed;
+    }
+
+    return n;
 }
 
 
@@ -348,15 +333,7 @@ ngx_http_oci_fill_open_work(void *data)
     chunk = ngx_http_oci_fill_grain(fill->conf);
 
     if (fill->sizing) {
-
-        /* nobody else is to begin with what the probe has on its way */
-
-        fill->file.first = 0;
-        fill->file.claim_now = ngx_http_oci_fill_now();
-        fill->file.claim_ttl = NGX_HTTP_OCI_FILL_TTL;
-        fill->file.claim_to = fill->probe->to;
-
-        return oci_fill_size(&fill->file, fill->size, chunk, fill->reserve);
+        return ngx_http_oci_fill_size_work(fill, chunk);
     }
 
     rc = oci_blob_known(fill->store, &fill->digest, &size);
@@ -403,6 +380,42 @@ ngx_http_oci_fill_open_work(void *data)
     fill->probing = 0;
 
     return OCI_EXISTS;
+}
+
+
+static int
+ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill, uint32_t chunk)
+{
+    int                     rc;
+    oci_fill_from_t         from;
+    ngx_http_oci_source_t  *source;
+
+    /* nobody else is to begin with what the probe has on its way */
+
+    fill->file.first = 0;
+    fill->file.claim_now = ngx_http_oci_fill_now();
+    fill->file.claim_ttl = NGX_HTTP_OCI_FILL_TTL;
+    fill->file.claim_to = fill->probe->to;
+
+    rc = oci_fill_size(&fill->file, fill->size, chunk, fill->reserve);
+
+    source = fill->probe->source;
+
+    if (rc == OCI_OK && fill->file.created && fill->size > 0
+        && source->conf->auth == NGX_HTTP_OCI_AUTH_SERVICE)
+    {
+        /* by whom it can be gone on with, without a client's right */
+
+        from.upstream.len = source->target->key.len;
+        from.upstream.data = source->target->key.data;
+        from.remote.len = source->target->repository.len;
+        from.remote.data = source->target->repository.data;
+        from.repo = source->repo;
+
+        (void) oci_fill_from_put(&fill->file, &from);
+    }
+
+    return rc;
 }
 
 

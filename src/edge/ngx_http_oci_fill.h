@@ -16,7 +16,7 @@
 #include "ngx_http_oci_fetch.h"
 #include "ngx_http_oci_zone.h"
 
-#include "oci_fill_file.h"
+#include "oci_fill_from.h"
 #include "oci_range.h"
 
 
@@ -104,6 +104,28 @@ ngx_uint_t ngx_http_oci_fill_verified(ngx_http_oci_reader_t *rd);
 
 /* what it wants has changed */
 void ngx_http_oci_fill_want(ngx_http_oci_reader_t *rd);
+
+/*
+ * Goes on with one that is left on the disk, for nobody who reads, as far as
+ * "oci_fill_background" lets it.  NGX_OK; NGX_BUSY: it is at work here, or
+ * not to be tried yet; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_oci_fill_continue(ngx_http_oci_fill_ask_t *ask);
+
+/* how many of those are at work in this worker */
+ngx_uint_t ngx_http_oci_fill_continued(void);
+
+/*
+ * What came of the last tries, in the zone: notes one more, after which the
+ * next waits for as many milliseconds as wait, twice as long each time, but
+ * times at most; mark: how far it had come, from where it counts anew.
+ */
+void ngx_http_oci_fill_bar(ngx_http_oci_zone_t *zone, ngx_uint_t kind,
+    const oci_digest_t *d, ngx_msec_t wait, ngx_uint_t times, int64_t mark);
+
+/* seconds until the next try, 0: now */
+ngx_int_t ngx_http_oci_fill_barred(ngx_http_oci_zone_t *zone, ngx_uint_t kind,
+    const oci_digest_t *d, int64_t mark);
 
 /* the wake handler of a worker */
 void ngx_http_oci_fill_woken(void);

@@ -22,14 +22,6 @@
 #define NGX_HTTP_OCI_FILL_BARS    8
 
 
-/* in the zone: what came of the last tries of a digest */
-
-typedef struct {
-    uint64_t    until;                              /* ngx_current_msec */
-    uint32_t    times;
-} ngx_http_oci_fill_bar_t;
-
-
 static int ngx_http_oci_fill_verify_work(void *data);
 static void ngx_http_oci_fill_verify_done(void *data, int rc);
 static int ngx_http_oci_fill_end_work(void *data);
@@ -37,9 +29,6 @@ static int ngx_http_oci_fill_link(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_t *source, unsigned last);
 static void ngx_http_oci_fill_end_done(void *data, int rc);
 static void ngx_http_oci_fill_spooled(ngx_http_oci_fill_t *fill, int rc);
-static void ngx_http_oci_fill_bar(ngx_http_oci_fill_t *fill);
-static void ngx_http_oci_fill_bar_key(ngx_http_oci_zone_key_t *key,
-    const oci_digest_t *d, u_char *text);
 
 
 void
@@ -195,7 +184,9 @@ ngx_http_oci_fill_corrupt(ngx_http_oci_fill_t *fill)
                   source ? &source->target->repository : &fill->path, len,
                   text);
 
-    ngx_http_oci_fill_bar(fill);
+    ngx_http_oci_fill_bar(fill->zone, NGX_HTTP_OCI_ZONE_FILL, &fill->digest,
+                          NGX_HTTP_OCI_FILL_BAR * 1000,
+                          NGX_HTTP_OCI_FILL_BARS, 0);
 
     /* those in other workers, too, before anything else */
 
@@ -400,99 +391,4 @@ ngx_http_oci_fill_spooled(ngx_http_oci_fill_t *fill, int rc)
     default:
         ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
     }
-}
-
-
-/* what came was another content: the next try waits, and longer each time */
-
-static void
-ngx_http_oci_fill_bar(ngx_http_oci_fill_t *fill)
-{
-    u_char                      text[OCI_DIGEST_MAX];
-    uint32_t                    times;
-    ngx_http_oci_fill_bar_t     bar;
-    ngx_http_oci_zone_key_t     key;
-    ngx_http_oci_zone_entry_t  *e;
-
-    if (fill->zone == NULL) {
-        return;
-    }
-
-    ngx_http_oci_fill_bar_key(&key, &fill->digest, text);
-
-    ngx_http_oci_zone_lock(fill->zone);
-    ngx_http_oci_zone_change(fill->zone);
-
-    e = ngx_http_oci_zone_find(fill->zone, &key);
-    times = 0;
-
-    if (e != NULL && e->meta_len == sizeof(bar)) {
-        ngx_memcpy(&bar, ngx_http_oci_zone_meta(e), sizeof(bar));
-        times = bar.times;
-    }
-
-    times = ngx_min(times + 1, NGX_HTTP_OCI_FILL_BARS);
-
-    ngx_memzero(&bar, sizeof(bar));
-    bar.times = times;
-    bar.until = ngx_current_msec
-                + ((uint64_t) (NGX_HTTP_OCI_FILL_BAR * 1000) << (times - 1));
-
-    (void) ngx_http_oci_zone_add(fill->zone, &key, 1, &bar, sizeof(bar),
-                                 NULL, 0);
-
-    ngx_http_oci_zone_unlock(fill->zone);
-}
-
-
-/* seconds until it may be tried again, 0: now */
-
-ngx_int_t
-ngx_http_oci_fill_barred(ngx_http_oci_zone_t *zone, const oci_digest_t *d)
-{
-    u_char                      text[OCI_DIGEST_MAX];
-    ngx_int_t                   left;
-    ngx_http_oci_fill_bar_t     bar;
-    ngx_http_oci_zone_key_t     key;
-    ngx_http_oci_zone_entry_t  *e;
-
-    if (zone == NULL) {
-        return 0;
-    }
-
-    ngx_http_oci_fill_bar_key(&key, d, text);
-
-    left = 0;
-
-    ngx_http_oci_zone_lock(zone);
-
-    e = ngx_http_oci_zone_find(zone, &key);
-
-    if (e != NULL && e->meta_len == sizeof(bar)) {
-        ngx_memcpy(&bar, ngx_http_oci_zone_meta(e), sizeof(bar));
-
-        if (bar.until > ngx_current_msec) {
-            left = (ngx_int_t) (bar.until - ngx_current_msec + 999) / 1000;
-        }
-    }
-
-    ngx_http_oci_zone_unlock(zone);
-
-    return left;
-}
-
-
-static void
-ngx_http_oci_fill_bar_key(ngx_http_oci_zone_key_t *key,
-    const oci_digest_t *d, u_char *text)
-{
-    oci_str_t   first;
-    oci_repo_t  none;
-
-    ngx_memzero(&none, sizeof(oci_repo_t));
-
-    first.data = text;
-    first.len = oci_digest_text(d, text);
-
-    ngx_http_oci_zone_key(key, NGX_HTTP_OCI_ZONE_FILL, &none, &first, NULL);
 }

@@ -30,6 +30,8 @@ static void ngx_http_oci_fill_done(ngx_http_oci_fetch_t *f,
 static void ngx_http_oci_fill_judge(ngx_http_oci_fill_t *fill,
     ngx_http_oci_fill_fetch_t *ff);
 static void ngx_http_oci_fill_answers(ngx_http_oci_fill_fetch_t *ff);
+static ngx_http_oci_fill_fetch_t *ngx_http_oci_fill_stands(
+    ngx_http_oci_fill_t *fill, uint64_t now);
 static void ngx_http_oci_fill_failure(ngx_http_oci_fill_t *fill,
     ngx_http_oci_fill_fetch_t *ff, ngx_uint_t status, ngx_int_t retry_after);
 
@@ -579,41 +581,17 @@ ngx_http_oci_fill_stalled(ngx_http_oci_fill_t *fill)
 {
     uint64_t                    now;
     ngx_queue_t                *q;
-    oci_chunkmap_t             *map;
     ngx_http_oci_fill_fetch_t  *ff, *first;
 
-    map = &fill->file.map;
     now = ngx_http_oci_fill_now();
-    first = NULL;
 
-    for (q = ngx_queue_head(&fill->fetches);
-         q != ngx_queue_sentinel(&fill->fetches);
-         q = ngx_queue_next(q))
-    {
-        ff = ngx_queue_data(q, ngx_http_oci_fill_fetch_t, queue);
-
-        if (!ff->claimed || ff->whole || !ff->answered || ff->lost
-            || ff->fetch == NULL || ff->write.busy || ff->in.len
-            || ff->at >= ff->to)
-        {
-            continue;
-        }
-
-        if (oci_chunkmap_pick(map, ff->at, ff->at + 1, now)
-            != OCI_CHUNK_NONE)
-        {
-            ff->lost = 1;
-            ff->stalled = 1;
-
-            if (first == NULL) {
-                first = ff;
-            }
-        }
-    }
+    first = ngx_http_oci_fill_stands(fill, now);
 
     if (first == NULL) {
         return 0;
     }
+
+    (void) ngx_http_oci_fill_stands(fill, now + NGX_HTTP_OCI_FILL_AT_ONCE);
 
     ngx_log_error(NGX_LOG_WARN, fill->log, 0,
                   "oci: upstream %V: no byte of %V for %d seconds, it stands "
@@ -648,6 +626,49 @@ ngx_http_oci_fill_stalled(ngx_http_oci_fill_t *fill)
     fill->busy--;
 
     return 1;
+}
+
+
+/* marks those whose claims have run out by then: the first, or NULL */
+
+static ngx_http_oci_fill_fetch_t *
+ngx_http_oci_fill_stands(ngx_http_oci_fill_t *fill, uint64_t now)
+{
+    ngx_queue_t                *q;
+    oci_chunkmap_t             *map;
+    ngx_http_oci_fill_fetch_t  *ff, *first;
+
+    map = &fill->file.map;
+    first = NULL;
+
+    for (q = ngx_queue_head(&fill->fetches);
+         q != ngx_queue_sentinel(&fill->fetches);
+         q = ngx_queue_next(q))
+    {
+        ff = ngx_queue_data(q, ngx_http_oci_fill_fetch_t, queue);
+
+        if (!ff->claimed || ff->whole || !ff->answered || ff->lost
+            || ff->fetch == NULL || ff->write.busy || ff->in.len
+            || ff->at >= ff->to)
+        {
+            continue;
+        }
+
+        if (oci_chunkmap_pick(map, ff->at, ff->at + 1, now)
+            == OCI_CHUNK_NONE)
+        {
+            continue;
+        }
+
+        ff->lost = 1;
+        ff->stalled = 1;
+
+        if (first == NULL) {
+            first = ff;
+        }
+    }
+
+    return first;
 }
 
 

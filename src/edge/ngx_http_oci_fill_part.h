@@ -163,6 +163,7 @@ struct ngx_http_oci_fill_s {
     unsigned                     verified:1;
     unsigned                     discard:1;
     unsigned                     counted:1;
+    unsigned                     resumed:1;     /* for nobody, from the disk */
 };
 
 
@@ -225,8 +226,6 @@ void ngx_http_oci_fill_verify(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_end(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_corrupt(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_end_init(ngx_http_oci_fill_t *fill);
-ngx_int_t ngx_http_oci_fill_barred(ngx_http_oci_zone_t *zone,
-    const oci_digest_t *d);
 
 uint64_t ngx_http_oci_fill_now(void);
 

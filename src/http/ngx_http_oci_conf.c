@@ -680,3 +680,26 @@ ngx_http_oci_conf_add_gc(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf,
 
     return NGX_CONF_OK;
 }
+
+
+char *
+ngx_http_oci_conf_add_edge(ngx_conf_t *cf, ngx_http_oci_loc_conf_t *conf)
+{
+    ngx_http_oci_loc_conf_t   **ref;
+    ngx_http_oci_main_conf_t   *omcf;
+
+    if (conf->edge == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    omcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_oci_module);
+
+    ref = ngx_array_push(&omcf->edges);
+    if (ref == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *ref = conf;
+
+    return NGX_CONF_OK;
+}

@@ -29,6 +29,8 @@ char *ngx_http_oci_conf_merge_handler(ngx_conf_t *cf,
     ngx_http_oci_loc_conf_t *conf, ngx_uint_t own);
 char *ngx_http_oci_conf_merge_gc(ngx_conf_t *cf,
     ngx_http_oci_loc_conf_t *conf);
+char *ngx_http_oci_conf_add_edge(ngx_conf_t *cf,
+    ngx_http_oci_loc_conf_t *conf);
 
 /* before its name is merged */
 void ngx_http_oci_conf_merge_view(ngx_conf_t *cf,

@@ -10,6 +10,7 @@
 #include "ngx_http_oci_conf.h"
 #include "ngx_http_oci_edge_conf.h"
 #include "ngx_http_oci_fill.h"
+#include "ngx_http_oci_resume.h"
 #include "ngx_http_oci_signed.h"
 #include "ngx_http_oci_task.h"
 #include "ngx_http_oci_wake.h"
@@ -420,7 +421,10 @@ ngx_http_oci_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&omcf->stores, cf->pool, 2,
                        sizeof(ngx_http_oci_store_t *))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_array_init(&omcf->edges, cf->pool, 4,
+                          sizeof(ngx_http_oci_loc_conf_t *))
+           != NGX_OK)
     {
         return NULL;
     }
@@ -539,7 +543,9 @@ ngx_http_oci_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->write_pool = conf->read_pool;
     }
 
-    if (ngx_http_oci_conf_merge_gc(cf, conf) != NGX_CONF_OK) {
+    if (ngx_http_oci_conf_merge_gc(cf, conf) != NGX_CONF_OK
+        || ngx_http_oci_conf_add_edge(cf, conf) != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -579,6 +585,10 @@ ngx_http_oci_init_process(ngx_cycle_t *cycle)
                                                 &cache->name, cycle->log);
 
         ngx_http_oci_open_store(stores[i], cycle->log);
+    }
+
+    if (ngx_http_oci_resume_init_process(cycle) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     return ngx_http_oci_wake_init_process(cycle, ngx_http_oci_fill_woken);

@@ -86,6 +86,8 @@ typedef struct {
 
 typedef struct {
     ngx_array_t             stores;         /* ngx_http_oci_store_t * */
+    ngx_array_t             edges;          /* ngx_http_oci_loc_conf_t * of
+                                               locations with an upstream */
     ngx_resolver_t         *resolver;       /* the system's, once needed */
     unsigned                signed_urls:1;  /* some location has them */
 } ngx_http_oci_main_conf_t;

@@ -628,7 +628,7 @@ oci_fill_remove(const oci_store_t *s, const oci_digest_t *d)
     unsigned  i;
 
     static const char *const  files[] = {
-        "map", "map.tmp", "data", "lock"
+        "map", "map.tmp", "from", "from.tmp", "data", "lock"
     };
 
     rc = OCI_OK;

@@ -30,6 +30,13 @@ int oci_fill_stands(const oci_fill_file_t *f);
  */
 int oci_fill_remove(const oci_store_t *s, const oci_digest_t *d);
 
+/* seconds since its last byte, or since it was opened without one */
+int64_t oci_fill_idle(const oci_store_t *s, const oci_digest_t *d);
+
+/* removes it if it is idle for age seconds and nobody has it open: 1 */
+int oci_fill_expire_one(const oci_store_t *s, const oci_digest_t *d,
+    int64_t age);
+
 /* 1 if that errno says that the disk is full */
 int oci_fill_no_room(int err);
 

@@ -26,9 +26,6 @@
 static int oci_fill_judge(oci_fill_file_t *f, const oci_hash_t *h);
 static int oci_fill_pwrite(int fd, const u_char *data, size_t len,
     int64_t offset);
-static int oci_fill_expire_one(const oci_store_t *s, const oci_digest_t *d,
-    int64_t age);
-static int64_t oci_fill_idle(const oci_store_t *s, const oci_digest_t *d);
 
 
 int
@@ -348,9 +345,7 @@ oci_fill_expire(const oci_store_t *s, int64_t age, unsigned max)
 }
 
 
-/* 1 if it was removed */
-
-static int
+int
 oci_fill_expire_one(const oci_store_t *s, const oci_digest_t *d, int64_t age)
 {
     int          lock, rc;
@@ -394,9 +389,7 @@ oci_fill_expire_one(const oci_store_t *s, const oci_digest_t *d, int64_t age)
 }
 
 
-/* seconds since its last byte, or since it was opened without one */
-
-static int64_t
+int64_t
 oci_fill_idle(const oci_store_t *s, const oci_digest_t *d)
 {
     char         path[OCI_PATH_MAX];

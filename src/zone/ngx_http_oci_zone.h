@@ -49,6 +49,7 @@
 #define NGX_HTTP_OCI_ZONE_EDGE_TAG   9      /* as the upstream said */
 #define NGX_HTTP_OCI_ZONE_SIGNED     10     /* whom a signed URL stands for */
 #define NGX_HTTP_OCI_ZONE_ZSTD       11     /* what a body is, compressed */
+#define NGX_HTTP_OCI_ZONE_RESUME     12     /* a fill gone on with for nobody */
 
 
 typedef struct ngx_http_oci_zone_chunk_s  ngx_http_oci_zone_chunk_t;
