@@ -22,8 +22,6 @@ static ngx_http_oci_fill_t *ngx_http_oci_fill_find(ngx_http_oci_fill_ask_t
 static ngx_http_oci_fill_t *ngx_http_oci_fill_create(ngx_http_oci_fill_ask_t
     *ask);
 static int ngx_http_oci_fill_open_work(void *data);
-static int ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill,
-    uint32_t chunk);
 static void ngx_http_oci_fill_open_done(void *data, int rc);
 static void ngx_http_oci_fill_opened(ngx_http_oci_fill_t *fill, int rc);
 static void ngx_http_oci_fill_tick(ngx_event_t *ev);
@@ -380,42 +378,6 @@ ngx_http_oci_fill_open_work(void *data)
     fill->probing = 0;
 
     return OCI_EXISTS;
-}
-
-
-static int
-ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill, uint32_t chunk)
-{
-    int                     rc;
-    oci_fill_from_t         from;
-    ngx_http_oci_source_t  *source;
-
-    /* nobody else is to begin with what the probe has on its way */
-
-    fill->file.first = 0;
-    fill->file.claim_now = ngx_http_oci_fill_now();
-    fill->file.claim_ttl = NGX_HTTP_OCI_FILL_TTL;
-    fill->file.claim_to = fill->probe->to;
-
-    rc = oci_fill_size(&fill->file, fill->size, chunk, fill->reserve);
-
-    source = fill->probe->source;
-
-    if (rc == OCI_OK && fill->file.created && fill->size > 0
-        && source->conf->auth == NGX_HTTP_OCI_AUTH_SERVICE)
-    {
-        /* by whom it can be gone on with, without a client's right */
-
-        from.upstream.len = source->target->key.len;
-        from.upstream.data = source->target->key.data;
-        from.remote.len = source->target->repository.len;
-        from.remote.data = source->target->repository.data;
-        from.repo = source->repo;
-
-        (void) oci_fill_from_put(&fill->file, &from);
-    }
-
-    return rc;
 }
 
 

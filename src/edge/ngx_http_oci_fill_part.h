@@ -193,6 +193,7 @@ void ngx_http_oci_source_cancel(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_schedule(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_probe(ngx_http_oci_fill_t *fill);
 uint32_t ngx_http_oci_fill_grain(ngx_http_oci_edge_conf_t *conf);
+int ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill, uint32_t chunk);
 void ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc);
 
 /* fill_fetch.c */

@@ -416,6 +416,44 @@ ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
 }
 
 
+/* in a thread: makes the file for it */
+
+int
+ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill, uint32_t chunk)
+{
+    int                     rc;
+    oci_fill_from_t         from;
+    ngx_http_oci_source_t  *source;
+
+    /* nobody else is to begin with what the probe has on its way */
+
+    fill->file.first = 0;
+    fill->file.claim_now = ngx_http_oci_fill_now();
+    fill->file.claim_ttl = NGX_HTTP_OCI_FILL_TTL;
+    fill->file.claim_to = fill->probe->to;
+
+    rc = oci_fill_size(&fill->file, fill->size, chunk, fill->reserve);
+
+    source = fill->probe->source;
+
+    if (rc == OCI_OK && fill->file.created && fill->size > 0
+        && source->conf->auth == NGX_HTTP_OCI_AUTH_SERVICE)
+    {
+        /* by whom it can be gone on with, without a client's right */
+
+        from.upstream.len = source->target->key.len;
+        from.upstream.data = source->target->key.data;
+        from.remote.len = source->target->repository.len;
+        from.remote.data = source->target->repository.data;
+        from.repo = source->repo;
+
+        (void) oci_fill_from_put(&fill->file, &from);
+    }
+
+    return rc;
+}
+
+
 /* the file for it was made, or not */
 
 void
