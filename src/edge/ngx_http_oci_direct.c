@@ -17,6 +17,7 @@
 #define NGX_HTTP_OCI_DIRECT_SIZE   (512 * 1024)
 #define NGX_HTTP_OCI_DIRECT_PAUSE  (256 * 1024)
 #define NGX_HTTP_OCI_DIRECT_TRIES  3
+#define NGX_HTTP_OCI_DIRECT_RETRY  10           /* seconds, without room */
 
 
 struct ngx_http_oci_direct_s {
@@ -140,6 +141,7 @@ ngx_http_oci_direct_inquired(void *data, ngx_uint_t status, off_t size,
         /* without a file there is nothing to verify it in */
 
         status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        retry_after = NGX_HTTP_OCI_DIRECT_RETRY;
     }
 
     if (status != NGX_HTTP_OK) {

@@ -279,6 +279,7 @@ ngx_http_oci_fill_create(ngx_http_oci_fill_ask_t *ask)
     fill->threads = ask->pool;
     fill->conf = ask->conf;
     fill->reserve = ask->reserve;
+    fill->evicts = ask->evicts;
     fill->digest = *ask->digest;
     fill->size = -1;
     fill->retry_after = -1;
@@ -641,6 +642,7 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
         break;
 
     case NGX_HTTP_OCI_FILL_FAILED:
+    case NGX_HTTP_OCI_FILL_DIRECT:
 
         ngx_http_oci_fill_drop(fill);
         break;

@@ -33,6 +33,7 @@ typedef struct {
     ngx_http_oci_zone_t        *zone;
     ngx_thread_pool_t          *pool;
     off_t                       reserve;        /* to be left free on disk */
+    ngx_uint_t                  evicts;         /* room may be made there */
 
     ngx_http_oci_target_t      *target;
     const oci_repo_t           *repo;

@@ -125,6 +125,8 @@ struct ngx_http_oci_fill_s {
     ngx_thread_pool_t           *threads;
     ngx_http_oci_edge_conf_t    *conf;          /* of the first who asked */
     off_t                        reserve;
+    ngx_uint_t                   evicts;
+    ngx_msec_t                   wanted;        /* since when room is, 0 */
     oci_digest_t                 digest;
     ngx_str_t                    path;          /* "blobs/sha256:..." */
 

@@ -16,6 +16,9 @@
 #define NGX_HTTP_OCI_FILL_PARTS  8              /* of oci_fill_chunk */
 #define NGX_HTTP_OCI_FILL_GRAIN  (64 * 1024)    /* no chunk is smaller */
 
+#define NGX_HTTP_OCI_FILL_ROOM      2000        /* ms to wait for some */
+#define NGX_HTTP_OCI_FILL_ROOM_ALL  5000
+
 
 static void ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
     ngx_http_oci_fill_fetch_t *ff);
@@ -32,6 +35,7 @@ static off_t ngx_http_oci_fill_run(ngx_http_oci_fill_t *fill, uint32_t i,
     uint32_t n, uint64_t token, uint64_t now);
 static void ngx_http_oci_fill_stream(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_t *source);
+static ngx_uint_t ngx_http_oci_fill_room(ngx_http_oci_fill_t *fill);
 
 
 void
@@ -454,6 +458,56 @@ ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill, uint32_t chunk)
 }
 
 
+/*
+ * There is no room, and perhaps some can be made: 1 if that is waited for,
+ * the next tick tries again.  Whoever gets nothing without a file waits
+ * longer than those to whom it can be passed on.
+ */
+
+static ngx_uint_t
+ngx_http_oci_fill_room(ngx_http_oci_fill_t *fill)
+{
+    ngx_msec_t              patience;
+    ngx_queue_t            *q;
+    ngx_http_oci_reader_t  *rd;
+
+    if (!fill->evicts || ngx_exiting || ngx_queue_empty(&fill->readers)
+        || ngx_http_oci_zone_hopeless(fill->zone, fill->size))
+    {
+        return 0;
+    }
+
+    patience = NGX_HTTP_OCI_FILL_ROOM;
+
+    for (q = ngx_queue_head(&fill->readers);
+         q != ngx_queue_sentinel(&fill->readers);
+         q = ngx_queue_next(q))
+    {
+        rd = ngx_queue_data(q, ngx_http_oci_reader_t, queue);
+
+        if (rd->source->conf->fill_verify == NGX_HTTP_OCI_VERIFY_ALL) {
+            patience = NGX_HTTP_OCI_FILL_ROOM_ALL;
+        }
+    }
+
+    if (fill->wanted == 0) {
+        fill->wanted = ngx_current_msec;
+
+    } else if (ngx_current_msec - fill->wanted >= patience) {
+
+        /* who waits behind this one need not wait as long once more */
+
+        ngx_http_oci_zone_vain(fill->zone, fill->size);
+        return 0;
+    }
+
+    ngx_http_oci_zone_want(fill->zone, fill->size);
+    ngx_http_oci_wake_manager();
+
+    return 1;
+}
+
+
 /* the file for it was made, or not */
 
 void
@@ -462,7 +516,10 @@ ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc)
     oci_chunkmap_t             *map;
     ngx_http_oci_fill_fetch_t  *ff;
 
-    if (rc == OCI_AGAIN && fill->state == NGX_HTTP_OCI_FILL_ASKING) {
+    if (fill->state == NGX_HTTP_OCI_FILL_ASKING
+        && (rc == OCI_AGAIN
+            || (rc == OCI_RANGE && ngx_http_oci_fill_room(fill))))
+    {
         return;
     }
 
@@ -509,6 +566,7 @@ ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc)
                       &fill->path);
 
         if (fill->state == NGX_HTTP_OCI_FILL_ASKING) {
+            fill->discard = 1;
             ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_DIRECT);
         }
 

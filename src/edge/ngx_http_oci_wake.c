@@ -13,6 +13,7 @@
 #define NGX_HTTP_OCI_WAKE_MAX   1024
 
 
+static ngx_fd_t ngx_http_oci_wake_create(ngx_log_t *log);
 static void ngx_http_oci_wake_read(ngx_event_t *rev);
 static void ngx_http_oci_wake_unused(ngx_event_t *wev);
 
@@ -21,6 +22,7 @@ static void ngx_http_oci_wake_unused(ngx_event_t *wev);
 
 static ngx_fd_t              ngx_http_oci_wake_fds[NGX_HTTP_OCI_WAKE_MAX];
 static ngx_uint_t            ngx_http_oci_wake_nfds;
+static ngx_fd_t              ngx_http_oci_wake_manager_fd = NGX_INVALID_FILE;
 
 static ngx_http_oci_wake_pt  ngx_http_oci_wake_handler;
 
@@ -41,15 +43,14 @@ ngx_http_oci_wake_init_module(ngx_cycle_t *cycle)
     n = (ccf->worker_processes > 0) ? (ngx_uint_t) ccf->worker_processes : 1;
     n = ngx_min(n, NGX_HTTP_OCI_WAKE_MAX);
 
+    if (ngx_http_oci_wake_manager_fd == NGX_INVALID_FILE) {
+        ngx_http_oci_wake_manager_fd = ngx_http_oci_wake_create(cycle->log);
+    }
+
     while (ngx_http_oci_wake_nfds < n) {
-        fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+        fd = ngx_http_oci_wake_create(cycle->log);
 
-        if (fd == -1) {
-
-            /* without it a worker looks for itself, later */
-
-            ngx_log_error(NGX_LOG_WARN, cycle->log, ngx_errno,
-                          "eventfd() failed");
+        if (fd == NGX_INVALID_FILE) {
             break;
         }
 
@@ -60,22 +61,51 @@ ngx_http_oci_wake_init_module(ngx_cycle_t *cycle)
 }
 
 
+static ngx_fd_t
+ngx_http_oci_wake_create(ngx_log_t *log)
+{
+    ngx_fd_t  fd;
+
+    fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+
+    if (fd == NGX_INVALID_FILE) {
+
+        /* without it a process looks for itself, later */
+
+        ngx_log_error(NGX_LOG_WARN, log, ngx_errno, "eventfd() failed");
+    }
+
+    return fd;
+}
+
+
 ngx_int_t
 ngx_http_oci_wake_init_process(ngx_cycle_t *cycle,
-    ngx_http_oci_wake_pt handler)
+    ngx_http_oci_wake_pt handler, ngx_http_oci_wake_pt manager)
 {
+    ngx_fd_t           fd;
     ngx_connection_t  *c;
 
-    if ((ngx_process != NGX_PROCESS_WORKER
-         && ngx_process != NGX_PROCESS_SINGLE)
-        || ngx_worker >= ngx_http_oci_wake_nfds)
+    if (ngx_process == NGX_PROCESS_HELPER) {
+        fd = ngx_http_oci_wake_manager_fd;
+        ngx_http_oci_wake_handler = manager;
+
+    } else if ((ngx_process == NGX_PROCESS_WORKER
+                || ngx_process == NGX_PROCESS_SINGLE)
+               && ngx_worker < ngx_http_oci_wake_nfds)
     {
+        fd = ngx_http_oci_wake_fds[ngx_worker];
+        ngx_http_oci_wake_handler = handler;
+
+    } else {
+        fd = NGX_INVALID_FILE;
+    }
+
+    if (fd == NGX_INVALID_FILE) {
         return NGX_OK;
     }
 
-    ngx_http_oci_wake_handler = handler;
-
-    c = ngx_get_connection(ngx_http_oci_wake_fds[ngx_worker], cycle->log);
+    c = ngx_get_connection(fd, cycle->log);
     if (c == NULL) {
         return NGX_ERROR;
     }
@@ -131,6 +161,23 @@ ngx_http_oci_wake(uint64_t bits)
         if (write(ngx_http_oci_wake_fds[i], &one, sizeof(one)) == -1) {
             continue;
         }
+    }
+}
+
+
+void
+ngx_http_oci_wake_manager(void)
+{
+    uint64_t  one;
+
+    one = 1;
+
+    if (ngx_http_oci_wake_manager_fd != NGX_INVALID_FILE
+        && write(ngx_http_oci_wake_manager_fd, &one, sizeof(one)) == -1)
+    {
+        /* it is full, and so wakes as well */
+
+        return;
     }
 }
 

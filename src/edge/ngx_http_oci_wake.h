@@ -22,15 +22,21 @@ typedef void (*ngx_http_oci_wake_pt)(void);
 /* in the master: makes what is missing for this cycle's workers */
 ngx_int_t ngx_http_oci_wake_init_module(ngx_cycle_t *cycle);
 
-/* in a worker: handler is called when somebody has woken it */
+/*
+ * In a worker: handler is called when somebody has woken it; in the cache
+ * manager (and the loader) manager is.
+ */
 ngx_int_t ngx_http_oci_wake_init_process(ngx_cycle_t *cycle,
-    ngx_http_oci_wake_pt handler);
+    ngx_http_oci_wake_pt handler, ngx_http_oci_wake_pt manager);
 
 /* the bit that stands for this worker */
 uint64_t ngx_http_oci_wake_bit(void);
 
 /* wakes the workers whose bits are set, this one excepted; fit for threads */
 void ngx_http_oci_wake(uint64_t bits);
+
+/* wakes the cache manager: room is wanted */
+void ngx_http_oci_wake_manager(void);
 
 
 #endif /* _NGX_HTTP_OCI_WAKE_H_INCLUDED_ */

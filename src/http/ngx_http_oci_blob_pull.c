@@ -10,6 +10,7 @@
 #include "ngx_http_oci_cache.h"
 #include "ngx_http_oci_circuit.h"
 #include "ngx_http_oci_content.h"
+#include "ngx_http_oci_evict.h"
 #include "ngx_http_oci_inquiry.h"
 #include "ngx_http_oci_operations.h"
 #include "ngx_http_oci_send.h"
@@ -130,6 +131,7 @@ ngx_http_oci_blob_pull_ask(ngx_http_oci_upstream_t *u,
     ask->zone = &olcf->store->cache;
     ask->pool = olcf->write_pool;
     ask->reserve = olcf->store->min_free;
+    ask->evicts = ngx_http_oci_evict_limited(olcf->store);
     ask->repo = &u->ctx->repo;
     ask->digest = &u->ctx->route.digest;
     ask->size = -1;

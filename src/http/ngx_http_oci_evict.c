@@ -4,7 +4,8 @@
  *
  * A pass begins when something was fetched from an upstream since the last
  * one, when the disk runs short, or when it is time to look for what nobody
- * has used; and never sooner than some times what the last one took.
+ * has used; and never sooner than some times what the last one took.  A fill
+ * that has no room wakes the manager and waits for a pass, a little.
  */
 
 
@@ -30,11 +31,13 @@ struct ngx_http_oci_evict_s {
     oci_evict_stats_t     reported;
 
     ngx_msec_t            began;
-    ngx_msec_t            next;             /* not before */
+    ngx_msec_t            next;             /* not before, */
+    ngx_msec_t            soon;             /* nor for whoever wants room */
     ngx_msec_t            latest;           /* by then in any case */
     ngx_msec_t            fills_at;
     uint64_t              fetched;          /* when the last pass began */
     unsigned              running:1;
+    unsigned              roomy:1;          /* a pass for who wants room */
 };
 
 
@@ -42,7 +45,11 @@ static ngx_http_oci_evict_t *ngx_http_oci_evict_create(
     ngx_http_oci_store_t *st);
 static ngx_msec_t ngx_http_oci_evict_pass(ngx_http_oci_store_t *st,
     ngx_http_oci_evict_t *ev);
-static void ngx_http_oci_evict_rest(ngx_http_oci_evict_t *ev);
+static void ngx_http_oci_evict_timer(ngx_event_t *ev);
+static ngx_uint_t ngx_http_oci_evict_due(ngx_http_oci_store_t *st,
+    ngx_http_oci_evict_t *ev);
+static void ngx_http_oci_evict_rest(ngx_http_oci_store_t *st,
+    ngx_http_oci_evict_t *ev);
 static void ngx_http_oci_evict_report(ngx_http_oci_store_t *st,
     ngx_http_oci_evict_t *ev);
 static ngx_msec_t ngx_http_oci_evict_fills(ngx_http_oci_store_t *st,
@@ -90,7 +97,7 @@ ngx_http_oci_evict_create(ngx_http_oci_store_t *st)
     ev->limits.min_free = st->min_free;
     ev->limits.inactive = st->inactive;
 
-    if (st->max_size || st->min_free || st->inactive) {
+    if (ngx_http_oci_evict_limited(st)) {
         ev->evict = oci_evict_create(&st->store);
     }
 
@@ -103,27 +110,77 @@ ngx_http_oci_evict_create(ngx_http_oci_store_t *st)
 }
 
 
+/* whoever waits for room has no time for the manager's own turns */
+
+void
+ngx_http_oci_evict_woken(void)
+{
+    ngx_msec_t                  next;
+    ngx_uint_t                  i;
+    ngx_http_oci_store_t      **stores;
+    ngx_http_oci_main_conf_t   *omcf;
+
+    static ngx_event_t  timer;
+
+    omcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
+                                               ngx_http_oci_module);
+    stores = omcf->stores.elts;
+    next = NGX_HTTP_OCI_EVICT_LOOK;
+
+    for (i = 0; i < omcf->stores.nelts; i++) {
+
+        /* of the loader, and before the manager's first turn, there is none */
+
+        if (stores[i]->evict && ngx_http_oci_zone_wanted(&stores[i]->cache)) {
+            stores[i]->cache.stats->writing = 1;
+            next = ngx_min(next, ngx_http_oci_evict_manage(stores[i]));
+            stores[i]->cache.stats->writing = 0;
+        }
+    }
+
+    if (next < NGX_HTTP_OCI_EVICT_LOOK && !timer.timer_set) {
+        timer.handler = ngx_http_oci_evict_timer;
+        timer.data = &timer;
+        timer.log = ngx_cycle->log;
+        timer.cancelable = 1;
+
+        ngx_add_timer(&timer, next);
+    }
+}
+
+
+static void
+ngx_http_oci_evict_timer(ngx_event_t *ev)
+{
+    ngx_http_oci_evict_woken();
+}
+
+
+ngx_uint_t
+ngx_http_oci_evict_limited(ngx_http_oci_store_t *st)
+{
+    return st->max_size || st->min_free || st->inactive;
+}
+
+
 static ngx_msec_t
 ngx_http_oci_evict_pass(ngx_http_oci_store_t *st, ngx_http_oci_evict_t *ev)
 {
-    uint64_t  fetched;
-
     if (!ev->running) {
 
-        fetched = ngx_http_oci_evict_fetched(st);
-
-        if ((ngx_msec_int_t) (ev->next - ngx_current_msec) > 0
-            || (fetched == ev->fetched
-                && (ngx_msec_int_t) (ev->latest - ngx_current_msec) > 0
-                && !oci_evict_urgent(&st->store, &ev->limits)))
-        {
+        if (!ngx_http_oci_evict_due(st, ev)) {
             return NGX_HTTP_OCI_EVICT_LOOK;
         }
 
         ev->running = 1;
         ev->began = ngx_current_msec;
-        ev->fetched = fetched;
+        ev->fetched = ngx_http_oci_evict_fetched(st);
+        ev->roomy = (ev->limits.wanted != 0);
     }
+
+    /* a wish may come, or grow, while a pass is under way */
+
+    ev->limits.wanted = (int64_t) ngx_http_oci_zone_wanted(&st->cache);
 
     switch (oci_evict_step(ev->evict, &ev->limits,
                            NGX_HTTP_OCI_EVICT_BUDGET))
@@ -147,7 +204,7 @@ ngx_http_oci_evict_pass(ngx_http_oci_store_t *st, ngx_http_oci_evict_t *ev)
 
     case OCI_NOT_FOUND:
         ngx_http_oci_evict_report(st, ev);
-        ngx_http_oci_evict_rest(ev);
+        ngx_http_oci_evict_rest(st, ev);
         ev->latest = ngx_current_msec
                      + ngx_http_oci_evict_interval(st->inactive);
         return NGX_HTTP_OCI_EVICT_LOOK;
@@ -160,14 +217,49 @@ ngx_http_oci_evict_pass(ngx_http_oci_store_t *st, ngx_http_oci_evict_t *ev)
 }
 
 
-static void
-ngx_http_oci_evict_rest(ngx_http_oci_evict_t *ev)
+/* for room that is wanted it begins sooner */
+
+static ngx_uint_t
+ngx_http_oci_evict_due(ngx_http_oci_store_t *st, ngx_http_oci_evict_t *ev)
 {
+    ev->limits.wanted = (int64_t) ngx_http_oci_zone_wanted(&st->cache);
+
+    if (ev->limits.wanted
+        && (ngx_msec_int_t) (ev->soon - ngx_current_msec) <= 0
+        && oci_evict_urgent(&st->store, &ev->limits))
+    {
+        return 1;
+    }
+
+    ev->limits.wanted = 0;
+
+    return (ngx_msec_int_t) (ev->next - ngx_current_msec) <= 0
+           && (ngx_http_oci_evict_fetched(st) != ev->fetched
+               || (ngx_msec_int_t) (ev->latest - ngx_current_msec) <= 0
+               || oci_evict_urgent(&st->store, &ev->limits));
+}
+
+
+static void
+ngx_http_oci_evict_rest(ngx_http_oci_store_t *st, ngx_http_oci_evict_t *ev)
+{
+    ngx_msec_t  took;
+
     ngx_time_update();
 
+    took = ngx_current_msec - ev->began;
+
     ev->running = 0;
-    ev->next = ngx_current_msec
-               + NGX_HTTP_OCI_EVICT_REST * (ngx_current_msec - ev->began);
+    ev->next = ngx_current_msec + NGX_HTTP_OCI_EVICT_REST * took;
+    ev->soon = ngx_current_msec + took;
+
+    /* all that could go for those who wait has gone */
+
+    if (ev->roomy && ev->limits.wanted
+        && oci_evict_urgent(&st->store, &ev->limits))
+    {
+        ngx_http_oci_zone_vain(&st->cache, (uint64_t) ev->limits.wanted);
+    }
 }
 
 

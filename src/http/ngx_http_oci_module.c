@@ -9,6 +9,7 @@
 #include "ngx_http_oci_module.h"
 #include "ngx_http_oci_conf.h"
 #include "ngx_http_oci_edge_conf.h"
+#include "ngx_http_oci_evict.h"
 #include "ngx_http_oci_fill.h"
 #include "ngx_http_oci_resume.h"
 #include "ngx_http_oci_signed.h"
@@ -591,7 +592,8 @@ ngx_http_oci_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    return ngx_http_oci_wake_init_process(cycle, ngx_http_oci_fill_woken);
+    return ngx_http_oci_wake_init_process(cycle, ngx_http_oci_fill_woken,
+                                          ngx_http_oci_evict_woken);
 }
 
 

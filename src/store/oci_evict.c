@@ -31,6 +31,7 @@
 #define OCI_EVICT_SAVE  5               /* seconds between two */
 
 
+static int64_t oci_evict_free(const oci_store_t *s);
 static int oci_evict_lease(oci_evict_t *e);
 static int oci_evict_walk(oci_evict_t *e, int64_t deadline);
 static int oci_evict_folder(oci_evict_t *e);
@@ -117,6 +118,7 @@ oci_evict_step(oci_evict_t *e, const oci_evict_limits_t *limits,
 
         e->walked = 1;
         e->stats.size = e->size;
+        e->bytes = e->stats.bytes;
 
         qsort(e->names, e->n, sizeof(oci_evict_name_t), oci_evict_compare);
 
@@ -141,13 +143,24 @@ oci_evict_step(oci_evict_t *e, const oci_evict_limits_t *limits,
 int
 oci_evict_urgent(const oci_store_t *s, const oci_evict_limits_t *limits)
 {
+    int64_t  need;
+
+    need = limits->min_free + limits->wanted;
+
+    return need != 0 && oci_evict_free(s) < need;
+}
+
+
+static int64_t
+oci_evict_free(const oci_store_t *s)
+{
     struct statvfs  fs;
 
-    if (limits->min_free == 0 || statvfs(s->root, &fs) == -1) {
-        return 0;
+    if (statvfs(s->root, &fs) == -1) {
+        return INT64_MAX;
     }
 
-    return (int64_t) fs.f_bavail * (int64_t) fs.f_frsize < limits->min_free;
+    return (int64_t) fs.f_bavail * (int64_t) fs.f_frsize;
 }
 
 
@@ -444,8 +457,26 @@ oci_evict_unlink(oci_evict_t *e, const oci_repo_t *r, const char *path)
 static int
 oci_evict_short(const oci_evict_t *e, const oci_evict_limits_t *limits)
 {
-    return (limits->max_size && e->stats.size > limits->max_size)
-           || oci_evict_urgent(e->store, limits);
+    int64_t  free;
+
+    free = oci_evict_free(e->store);
+
+    if ((limits->max_size && e->stats.size > limits->max_size)
+        || (limits->min_free && free < limits->min_free))
+    {
+        return 1;
+    }
+
+    /*
+     * What can't be had even if all goes is not tried for; and a file that
+     * is still being sent frees nothing yet: no more goes in its place.
+     */
+
+    return limits->wanted
+           && free < limits->min_free + limits->wanted
+           && free + e->stats.size >= limits->min_free + limits->wanted
+           && (int64_t) (e->stats.bytes - e->bytes)
+              < limits->min_free + limits->wanted;
 }
 
 

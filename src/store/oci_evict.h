@@ -24,6 +24,8 @@ typedef struct {
     int64_t     max_size;       /* bytes of all in _cached/, 0: no limit */
     int64_t     min_free;       /* bytes of the file system, 0: no limit */
     int64_t     inactive;       /* seconds since the last use, 0: no limit */
+    int64_t     wanted;         /* bytes to be free above min_free, if that
+                                   many can be had, for who waits for them */
 } oci_evict_limits_t;
 
 
@@ -54,7 +56,7 @@ void oci_evict_destroy(oci_evict_t *e);
 int oci_evict_step(oci_evict_t *e, const oci_evict_limits_t *limits,
     unsigned budget);
 
-/* 1 if less than min_free is free now; one system call */
+/* 1 if less is free now than min_free and what is wanted; one system call */
 int oci_evict_urgent(const oci_store_t *s, const oci_evict_limits_t *limits);
 
 const oci_evict_stats_t *oci_evict_stats(const oci_evict_t *e);

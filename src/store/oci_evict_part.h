@@ -42,6 +42,7 @@ struct oci_evict_s {
     int64_t              part;          /* bytes of repo so far */
     int64_t              size;          /* bytes up to done */
     int64_t              saved;         /* when, by the clock */
+    uint64_t             bytes;         /* of stats, when it was over */
     unsigned             loaded:1;
     unsigned             inside:1;
     unsigned             walked:1;

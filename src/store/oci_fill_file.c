@@ -22,6 +22,7 @@
 
 #define OCI_FILL_TRIES  8
 #define OCI_FILL_CHECK  (64 * 1024)
+#define OCI_FILL_FILES  6
 
 
 static int oci_fill_enter(oci_fill_file_t *f);
@@ -44,6 +45,8 @@ static int oci_fill_reserve(oci_fill_file_t *f, int64_t size,
     int64_t reserve);
 static int oci_fill_take_over(oci_fill_file_t *f);
 static int oci_fill_check_chunks(oci_fill_file_t *f);
+static int oci_fill_unlink(const oci_store_t *s, const oci_digest_t *d,
+    unsigned n);
 
 
 int
@@ -78,6 +81,10 @@ oci_fill_open(oci_fill_file_t *f, const oci_store_t *s,
 
         oci_fill_close(f);
         rc = OCI_AGAIN;
+    }
+
+    if (rc == OCI_RANGE && f->lock != -1) {
+        (void) oci_fill_discard(f);
     }
 
     if (rc != OCI_OK && rc != OCI_MISMATCH) {
@@ -404,7 +411,7 @@ oci_fill_make(oci_fill_file_t *f, int64_t size, uint32_t chunk,
 
     if (rc != OCI_OK) {
         oci_fill_forget(f);
-        (void) oci_fill_remove(f->store, &f->digest);
+        (void) oci_fill_unlink(f->store, &f->digest, OCI_FILL_FILES - 1);
         return rc;
     }
 
@@ -623,23 +630,10 @@ oci_fill_check_chunks(oci_fill_file_t *f)
 int
 oci_fill_remove(const oci_store_t *s, const oci_digest_t *d)
 {
-    int       rc;
-    char      path[OCI_PATH_MAX];
-    unsigned  i;
+    int   rc;
+    char  path[OCI_PATH_MAX];
 
-    static const char *const  files[] = {
-        "map", "map.tmp", "from", "from.tmp", "data", "lock"
-    };
-
-    rc = OCI_OK;
-
-    for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        oci_path_fill(path, s, d, files[i]);
-
-        if (unlink(path) == -1 && errno != ENOENT) {
-            rc = oci_fail("unlink()", path);
-        }
-    }
+    rc = oci_fill_unlink(s, d, OCI_FILL_FILES);
 
     oci_path_fill(path, s, d, NULL);
 
@@ -647,6 +641,33 @@ oci_fill_remove(const oci_store_t *s, const oci_digest_t *d)
         && errno != ENOTEMPTY && errno != EEXIST)
     {
         rc = oci_fail("rmdir()", path);
+    }
+
+    return rc;
+}
+
+
+/* the first n of its files; the last is what its locks lie on */
+
+static int
+oci_fill_unlink(const oci_store_t *s, const oci_digest_t *d, unsigned n)
+{
+    int       rc;
+    char      path[OCI_PATH_MAX];
+    unsigned  i;
+
+    static const char *const  files[OCI_FILL_FILES] = {
+        "map", "map.tmp", "from", "from.tmp", "data", "lock"
+    };
+
+    rc = OCI_OK;
+
+    for (i = 0; i < n; i++) {
+        oci_path_fill(path, s, d, files[i]);
+
+        if (unlink(path) == -1 && errno != ENOENT) {
+            rc = oci_fail("unlink()", path);
+        }
     }
 
     return rc;

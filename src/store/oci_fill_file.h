@@ -68,7 +68,10 @@ typedef struct {
 int oci_fill_open(oci_fill_file_t *f, const oci_store_t *s,
     const oci_digest_t *d, int64_t size, uint32_t chunk, int64_t reserve);
 
-/* the same for a fill that is open and has no image; it stays open */
+/*
+ * The same for a fill that is open and has no image; it stays open, also
+ * where there was no room.
+ */
 int oci_fill_size(oci_fill_file_t *f, int64_t size, uint32_t chunk,
     int64_t reserve);
 

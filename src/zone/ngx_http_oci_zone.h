@@ -104,6 +104,12 @@ typedef struct {
     uint64_t                    warned;         /* ngx_current_msec */
     uint64_t                    warned_evicted; /* evicted by then */
 
+    uint64_t                    wanted;         /* bytes, by a fill that has
+                                                   no room, */
+    uint64_t                    wanted_until;   /* by ngx_current_msec */
+    uint64_t                    vain;           /* that could not be had */
+    uint64_t                    vain_at;
+
     uint32_t                    nslots;
     ngx_http_oci_stats_t       *slots;
 
@@ -186,6 +192,18 @@ void ngx_http_oci_zone_change(ngx_http_oci_zone_t *z);
  */
 uint64_t ngx_http_oci_zone_pushes(ngx_http_oci_zone_t *z, uint64_t hash);
 void ngx_http_oci_zone_push(ngx_http_oci_zone_t *z, uint64_t hash);
+
+/*
+ * Room on the disk.  Who waits for some says so, and again while it waits;
+ * whoever evicts is told how much is wanted, 0: none, and says where that
+ * was in vain: for a while it is hopeless to wait for as much.  Without the
+ * lock.
+ */
+void ngx_http_oci_zone_want(ngx_http_oci_zone_t *z, uint64_t bytes);
+uint64_t ngx_http_oci_zone_wanted(ngx_http_oci_zone_t *z);
+void ngx_http_oci_zone_vain(ngx_http_oci_zone_t *z, uint64_t bytes);
+ngx_uint_t ngx_http_oci_zone_hopeless(ngx_http_oci_zone_t *z,
+    uint64_t bytes);
 
 /* takes the lock */
 void ngx_http_oci_zone_use(ngx_http_oci_zone_t *z,
