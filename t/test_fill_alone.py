@@ -148,6 +148,7 @@ def test_another_configuration(factory, upstreams):
     up, other = upstreams(), upstreams()
     n = edge(factory, up, "oci_fill_chunk 1m;")
     d, one = begun(up, n)
+    up.repo("b").blobs.add(d)
     was = n.parts["V2"]
     n.parts["V2"] = was.replace(up.url, other.url)
     died(up, n, one)

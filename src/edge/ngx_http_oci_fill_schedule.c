@@ -532,6 +532,10 @@ ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc)
 
     ff->probe = 0;
 
+    if (rc == OCI_OK && fill->wanted) {
+        ngx_http_oci_zone_served(fill->zone);
+    }
+
     if (rc == OCI_OK && fill->state == NGX_HTTP_OCI_FILL_ASKING) {
 
         ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_RUNNING);

@@ -20,6 +20,7 @@
 #define NGX_HTTP_OCI_EVICT_PAUSE   50       /* between calls of a pass */
 #define NGX_HTTP_OCI_EVICT_LOOK    1000     /* between two looks at the disk */
 #define NGX_HTTP_OCI_EVICT_REST    10       /* times what a pass took */
+#define NGX_HTTP_OCI_EVICT_SOON    150      /* ms between two for room */
 #define NGX_HTTP_OCI_EVICT_MAX     3600000
 #define NGX_HTTP_OCI_EVICT_RETRY   10000
 #define NGX_HTTP_OCI_EVICT_FILLS   64
@@ -120,7 +121,8 @@ ngx_http_oci_evict_woken(void)
     ngx_http_oci_store_t      **stores;
     ngx_http_oci_main_conf_t   *omcf;
 
-    static ngx_event_t  timer;
+    static ngx_event_t       timer;
+    static ngx_connection_t  dumb;
 
     omcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
                                                ngx_http_oci_module);
@@ -140,9 +142,11 @@ ngx_http_oci_evict_woken(void)
 
     if (next < NGX_HTTP_OCI_EVICT_LOOK && !timer.timer_set) {
         timer.handler = ngx_http_oci_evict_timer;
-        timer.data = &timer;
+        timer.data = &dumb;
         timer.log = ngx_cycle->log;
         timer.cancelable = 1;
+
+        dumb.fd = (ngx_socket_t) -1;
 
         ngx_add_timer(&timer, next);
     }
@@ -251,7 +255,10 @@ ngx_http_oci_evict_rest(ngx_http_oci_store_t *st, ngx_http_oci_evict_t *ev)
 
     ev->running = 0;
     ev->next = ngx_current_msec + NGX_HTTP_OCI_EVICT_REST * took;
-    ev->soon = ngx_current_msec + took;
+
+    /* whoever was waited for may first take what was made */
+
+    ev->soon = ngx_current_msec + ngx_max(took, NGX_HTTP_OCI_EVICT_SOON);
 
     /* all that could go for those who wait has gone */
 

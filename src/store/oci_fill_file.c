@@ -83,7 +83,7 @@ oci_fill_open(oci_fill_file_t *f, const oci_store_t *s,
         rc = OCI_AGAIN;
     }
 
-    if (rc == OCI_RANGE && f->lock != -1) {
+    if ((rc == OCI_RANGE || rc == OCI_INVALID) && f->lock != -1) {
         (void) oci_fill_discard(f);
     }
 

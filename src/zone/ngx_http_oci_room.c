@@ -10,7 +10,7 @@
 #include "ngx_http_oci_zone.h"
 
 
-#define NGX_HTTP_OCI_ROOM_TTL   2000        /* ms that a wish lasts */
+#define NGX_HTTP_OCI_ROOM_TTL   500         /* ms that a wish lasts */
 #define NGX_HTTP_OCI_ROOM_VAIN  10000       /* and that it is hopeless */
 
 #define ngx_http_oci_room_load(p)      __atomic_load_n(p, __ATOMIC_ACQUIRE)
@@ -29,6 +29,13 @@ ngx_http_oci_zone_want(ngx_http_oci_zone_t *z, uint64_t bytes)
 
     ngx_http_oci_room_store(&z->sh->wanted_until,
                             ngx_current_msec + NGX_HTTP_OCI_ROOM_TTL);
+}
+
+
+void
+ngx_http_oci_zone_served(ngx_http_oci_zone_t *z)
+{
+    ngx_http_oci_room_store(&z->sh->wanted_until, 0);
 }
 
 

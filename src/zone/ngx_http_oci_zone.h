@@ -194,12 +194,14 @@ uint64_t ngx_http_oci_zone_pushes(ngx_http_oci_zone_t *z, uint64_t hash);
 void ngx_http_oci_zone_push(ngx_http_oci_zone_t *z, uint64_t hash);
 
 /*
- * Room on the disk.  Who waits for some says so, and again while it waits;
- * whoever evicts is told how much is wanted, 0: none, and says where that
+ * Room on the disk.  Who waits for some says so, and again while it waits,
+ * and is served when it has it, as others may be who say it again; whoever
+ * evicts is told how much is wanted, 0: none, and says where that
  * was in vain: for a while it is hopeless to wait for as much.  Without the
  * lock.
  */
 void ngx_http_oci_zone_want(ngx_http_oci_zone_t *z, uint64_t bytes);
+void ngx_http_oci_zone_served(ngx_http_oci_zone_t *z);
 uint64_t ngx_http_oci_zone_wanted(ngx_http_oci_zone_t *z);
 void ngx_http_oci_zone_vain(ngx_http_oci_zone_t *z, uint64_t bytes);
 ngx_uint_t ngx_http_oci_zone_hopeless(ngx_http_oci_zone_t *z,

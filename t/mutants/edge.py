@@ -247,13 +247,13 @@ add("blob-refused-and-nothing-learnt", "src/http/ngx_http_oci_blob_pull.c",
 
 # ---- manifests and tags
 
-add("digest-of-a-manifest", "src/edge/ngx_http_oci_ask.c",
+add("digest-of-a-manifest", "src/edge/ngx_http_oci_ask_store.c",
     "    if (a->q.digest && !oci_digest_equal(&a->answer.digest, "
     "&a->digest)) {",
     "    if (a->q.digest && a->answer.len == 0) {",
     "t/test_edge.py::test_wrong_manifests")
 
-add("digest-that-was-told", "src/edge/ngx_http_oci_ask.c",
+add("digest-that-was-told", "src/edge/ngx_http_oci_ask_store.c",
     "        && !oci_digest_equal(&a->answer.digest, &a->told))\n    {",
     "        && a->answer.len == 0)\n    {",
     "t/test_edge.py::test_wrong_digest_header")
@@ -352,8 +352,10 @@ add("fill-that-does-not-ask", "src/edge/ngx_http_oci_fill_fetch.c",
     COLD + "[GET-stop]")
 
 add("fill-that-does-not-report", "src/edge/ngx_http_oci_fill_fetch.c",
-    "    if (ff->failed && (last || ff->rc == NGX_HTTP_OCI_FETCH_TIMEOUT)) {",
-    "    if (ff->failed && tries == 0) {",
+    "    if (ff->failed && (last || (ff->rc == NGX_HTTP_OCI_FETCH_TIMEOUT\n"
+    "                                && ngx_current_msec",
+    "    if (ff->failed && (tries == 0 || (ff->rc == 99\n"
+    "                                && ngx_current_msec",
     COLD + "[GET-stop]")
 
 add("fill-that-does-not-close", "src/edge/ngx_http_oci_fill_fetch.c",
@@ -371,6 +373,33 @@ add("limit-that-is-a-death", "src/edge/ngx_http_oci_circuit.c",
     "                       ? 0 : circuit.dead + 1;",
     "        circuit.dead++;",
     COLD + "_and_a_limit")
+
+STALL = "t/test_edge_stall.py::"
+
+add("head-that-is-a-sign-of-life", "src/edge/ngx_http_oci_circuit.c",
+    "        if (circuit.stalled && ngx_current_msec - circuit.stalled\n",
+    "        if (failed == 0 && ngx_current_msec - circuit.stalled\n",
+    STALL + "test_manifests[stall-0]")
+
+add("manifest-that-stalls", "src/edge/ngx_http_oci_fetch.c",
+    "    if (f->received - x->timed >= NGX_HTTP_OCI_FETCH_FLOOR) {",
+    "    if (f->response) {",
+    STALL + "test_manifests[stall-0]")
+
+add("body-that-trickles", "src/edge/ngx_http_oci_exchange.c",
+    "    if (x->bytes - x->paced_bytes >= least) {",
+    "    if (x->bytes - x->paced_bytes >= least / 4096) {",
+    STALL + "test_cold_blobs[rate-100]")
+
+add("chunk-of-ten-bytes", "src/edge/ngx_http_oci_fill_fetch.c",
+    "    if (f->received >= NGX_HTTP_OCI_FILL_ALIVE) {",
+    "    if (f->received) {",
+    STALL + "test_cold_blobs[stall-10]")
+
+add("chunk-that-stalls", "src/edge/ngx_http_oci_fill_schedule.c",
+    "    if (source == NULL || ngx_http_oci_fill_stalled(fill)) {",
+    "    if (source == NULL) {",
+    STALL + "test_one_stall")
 
 
 # ---- what is counted

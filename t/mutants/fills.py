@@ -94,7 +94,7 @@ add("hold-back", "src/edge/ngx_http_oci_stream.c",
 
 add("verify-all", "src/edge/ngx_http_oci_stream.c",
     "        if (pull->ask.conf->fill_verify == NGX_HTTP_OCI_VERIFY_ALL) {\n"
-    "            return b->file_pos;\n        }\n",
+    "            return 0;\n        }\n",
     "",
     "t/test_fill.py::test_verify_all_and_slow")
 
@@ -105,12 +105,13 @@ add("answer-before-the-whole-holds", "src/edge/ngx_http_oci_pull.c",
     "t/test_fill.py::test_verify_all")
 
 add("bytes-that-are-not-there", "src/edge/ngx_http_oci_stream.c",
-    "    return ngx_http_oci_fill_ready(&pull->reader, b->file_pos, end);",
-    "    return end;",
+    "    b->file_last = ngx_http_oci_fill_ready(&pull->reader, from->file_pos,\n"
+    "                                           end);",
+    "    b->file_last = end;",
     "t/test_fill.py::test_cold")
 
 add("right-through-another-repository",
-    "src/edge/ngx_http_oci_fill.c",
+    "src/edge/ngx_http_oci_fill_look.c",
     "        return (source->state == NGX_HTTP_OCI_SOURCE_YES) ? NGX_OK\n"
     "                                                          "
     ": NGX_AGAIN;",
@@ -133,14 +134,14 @@ add("digest-without-a-length", "src/edge/ngx_http_oci_fill_spool.c",
     "    if (fill->file.found.hex_len == 0) {",
     "t/test_fill.py::test_no_length")
 
-add("no-waiting-after-wrong-content", "src/edge/ngx_http_oci_fill_end.c",
-    "        if (bar.until > ngx_current_msec) {",
-    "        if (bar.until == 0) {",
+add("no-waiting-after-wrong-content", "src/edge/ngx_http_oci_fill_bar.c",
+    "        && bar.until > ngx_current_msec)",
+    "        && bar.until == 0)",
     "t/test_fill.py::test_corrupt")
 
 add("fill-of-its-first-client", "src/edge/ngx_http_oci_fill_schedule.c",
-    "    background = source->conf->fill_background && !ngx_exiting;",
-    "    background = 0;",
+    "    background = (source->conf->fill_background && !ngx_exiting)\n",
+    "    background = 0\n",
     "t/test_fill.py::test_client_leaves")
 
 add("all-of-an-open-range", "src/edge/ngx_http_oci_fill_schedule.c",
@@ -170,3 +171,69 @@ add("use-that-is-not-noted", "src/http/ngx_http_oci_blob.c",
     "        ngx_http_oci_blob_use(r, ctx, &get->file);\n",
     "",
     "t/test_evict.py::test_max_size")
+
+
+# ---- fills that go on alone
+
+ALONE = "t/test_fill_alone.py::"
+
+add("from-another-upstream", "src/http/ngx_http_oci_resume.c",
+    "        || ngx_memcmp(key->data, from->upstream.data, key->len) != 0)",
+    "        || key->len == 0)",
+    ALONE + "test_another_configuration")
+
+add("from-another-repository", "src/http/ngx_http_oci_resume.c",
+    "        || ngx_memcmp(target->repository.data, left->from.remote.data,\n"
+    "                      target->repository.len)\n"
+    "           != 0)",
+    "        || name.len == 0)",
+    ALONE + "test_another_configuration")
+
+add("from-a-client's-right", "src/edge/ngx_http_oci_fill_schedule.c",
+    "        && source->conf->auth == NGX_HTTP_OCI_AUTH_SERVICE)",
+    "        && source->conf != NULL)",
+    ALONE + "test_not_for_nobody[client]")
+
+add("from-names-that-are-none", "src/store/oci_fill_from.c",
+    "        || !oci_name_valid(from->repo.name.data, from->repo.name.len)\n",
+    "",
+    "test_fill_from:test_texts")
+
+add("fill-that-somebody-has", "src/store/oci_fill_from.c",
+    "        || oci_fill_left_open(s, &left->digest))",
+    "        || left->digest.hex_len == 0)",
+    "test_fill_from:test_left")
+
+add("room-that-is-gone", "src/store/oci_fill_from.c",
+    "    return oci_fill_left_room(left, s, reserve);",
+    "    return oci_fill_left_room(left, s, 0);",
+    "test_fill_from:test_room")
+
+add("failed-for-ever", "src/edge/ngx_http_oci_fill_end.c",
+    "        fill->discard = 1;\n\n"
+    "        ngx_http_oci_fill_fail(fill, NGX_HTTP_BAD_GATEWAY, -1);",
+    "        ngx_http_oci_fill_fail(fill, NGX_HTTP_BAD_GATEWAY, -1);",
+    ALONE + "test_found_wrong_and_killed")
+
+
+# ---- what must end, and room
+
+add("whole-that-nobody-fetches", "src/edge/ngx_http_oci_fill_schedule.c",
+    "                 || ngx_http_oci_fill_whole(fill);",
+    "                 || ngx_exiting > 1;",
+    "t/test_fill_ends.py::test_verify_all_without_background")
+
+add("parts-that-are-not-verified", "src/edge/ngx_http_oci_direct.c",
+    "    if (pull->whole && !d->checked) {",
+    "    if (pull->whole && pull->reader.nranges == 1 && !d->checked) {",
+    "t/test_fill_ends.py::test_all_parts_in_another_order")
+
+add("room-that-nobody-waits-for", "src/edge/ngx_http_oci_fill_schedule.c",
+    "    ngx_http_oci_zone_want(fill->zone, fill->size);",
+    "    ngx_http_oci_zone_want(fill->zone, 0);",
+    "t/test_fill_room.py::test_room_is_made")
+
+add("eviction-in-vain", "src/store/oci_evict.c",
+    "           && free + e->stats.size >= limits->min_free + limits->wanted\n",
+    "",
+    "test_evict:test_min_free")

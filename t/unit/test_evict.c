@@ -37,7 +37,7 @@ test_oldest_first(void **state)
     oci_evict_t          *e;
     oci_store_t           s;
     oci_digest_t          d[20];
-    oci_evict_limits_t    limits = { 0, 0, 0 };
+    oci_evict_limits_t    limits = { 0, 0, 0, 0 };
 
     (void) state;
 
@@ -106,7 +106,7 @@ test_shared(void **state)
     oci_evict_t          *e;
     oci_store_t           s;
     oci_digest_t          both, pushed;
-    oci_evict_limits_t    limits = { 1, 0, 0 };
+    oci_evict_limits_t    limits = { 1, 0, 0, 0 };
 
     (void) state;
 
@@ -201,7 +201,7 @@ test_min_free(void **state)
     oci_evict_t          *e;
     oci_store_t           s;
     oci_digest_t          d[3];
-    oci_evict_limits_t    limits = { 0, 0, 0 };
+    oci_evict_limits_t    limits = { 0, 0, 0, 0 };
 
     (void) state;
 
@@ -216,6 +216,14 @@ test_min_free(void **state)
     e = oci_evict_create(&s);
     assert_int_equal(pass(e, &limits), OCI_NOT_FOUND);
     assert_int_equal(oci_evict_stats(e)->names, 0);
+
+    /* more is wanted than there would be if all went */
+
+    limits.wanted = (int64_t) 1 << 60;
+    assert_true(oci_evict_urgent(&s, &limits));
+    assert_int_equal(pass(e, &limits), OCI_NOT_FOUND);
+    assert_int_equal(oci_evict_stats(e)->names, 0);
+    limits.wanted = 0;
 
     limits.min_free = (int64_t) 1 << 60;
     assert_true(oci_evict_urgent(&s, &limits));
@@ -238,7 +246,7 @@ test_state(void **state)
     oci_evict_t          *e, *f;
     oci_store_t           s;
     oci_digest_t          d[8];
-    oci_evict_limits_t    limits = { 6 * SIZE, 0, 0 };
+    oci_evict_limits_t    limits = { 6 * SIZE, 0, 0, 0 };
 
     (void) state;
 
@@ -306,7 +314,7 @@ test_used_meanwhile(void **state)
     oci_evict_t          *e;
     oci_store_t           s;
     oci_digest_t          d[2];
-    oci_evict_limits_t    limits = { SIZE, 0, 0 };
+    oci_evict_limits_t    limits = { SIZE, 0, 0, 0 };
 
     (void) state;
 
