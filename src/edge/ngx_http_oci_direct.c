@@ -163,7 +163,6 @@ ngx_http_oci_direct_inquired(void *data, ngx_uint_t status, off_t size,
 }
 
 
-
 ngx_uint_t
 ngx_http_oci_direct_failed(ngx_http_oci_pull_t *pull)
 {
