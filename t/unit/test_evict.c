@@ -152,7 +152,7 @@ test_companions(void **state)
     oci_evict_t          *e;
     oci_store_t           s;
     oci_digest_t          d, other;
-    oci_evict_limits_t    limits = { 0, 0, 0 };
+    oci_evict_limits_t    limits = { 0, 0, 0, 0 };
 
     (void) state;
 
