@@ -12,7 +12,7 @@ from lab import Layout, blob_path, same, sha256
 from . import chunked, volume
 
 PROGRAMS = ("skopeo", "debootstrap")
-TOOLS = ("oras",)
+TOOLS = ("oras", "modctl")
 LONG = True
 BASES = {"trixie": ("podman", "crun", "ca-certificates")}
 VERSIONS = {}
@@ -58,7 +58,7 @@ def run(lab):
     debian = chroot.Chroot(lab, chroot.tar(lab, "trixie"))
     VERSIONS[NAME] = debian.run("podman", "--version").split()[-1]
     folder = lab.fresh("podman5")
-    there = volume.model(folder + "/model", 64 << 20)
+    there = volume.model(folder + "/model", 200 << 20)
     at = lab.registry + "/podman5/"
     try:
         whole(lab, debian, at)
@@ -84,8 +84,8 @@ def whole(lab, debian, at):
 
 def artifacts(lab, debian, folder, at, there):
     layout, layers = modelpack(there, folder + "/modelpack")
-    lab.run("oras", "copy", "--from-oci-layout", layout + ":v1",
-            "--to-plain-http", lab.behind + "/podman5/model:v1")
+    lab.run("modctl", "push", layout + ":v1",
+            lab.behind + "/podman5/model:v1")
     with lab.row(NAME, "artifact add, push"):
         name = at + "artifact:v1"
         debian.run("podman", "artifact", "add", "--type",
@@ -98,7 +98,7 @@ def artifacts(lab, debian, folder, at, there):
         same([x["digest"] for x in got["layers"]],
              [sha256(os.path.join(there, n))
               for n in ("config.json", "tokenizer.json")], "its layers")
-    with lab.row(NAME, "artifact pull of a ModelPack model, raw layers"):
+    with lab.row(NAME, "artifact pull of what modctl pushed, raw layers"):
         name = at + "model:v1"
         debian.run("podman", "artifact", "pull", "-q", T, name)
         got = debian.json("podman", "artifact", "inspect", name)
