@@ -431,7 +431,7 @@ def test_membership(factory):
     n = factory(location="oci_sparse on;", server=HUB)
     c = n.client()
     secret = os.urandom(5000)
-    archive = tar_of({"secret-name": b"secret", "b": os.urandom(3000)})
+    archive = tar_of({"secret-name": b"hidden", "b": os.urandom(3000)})
     d = push(c, "mine", {"secret": secret}, tars=[archive])
     for path in ("/api/models/yours/revision/" + commit(d),
                  "/yours/resolve/%s/secret" % commit(d),
@@ -450,12 +450,12 @@ def test_membership(factory):
         refused(fresh(n, "GET", "/yours/resolve/main/secret-name"), 404,
                 "EntryNotFound", commit(d))
         assert fresh(n, "GET", "/mine/resolve/main/secret-name"
-                     ).content == b"secret"
+                     ).content == b"hidden"
     # once it holds the archive it has its files
     c.push("yours", archive)
     for _ in range(6):
         r = fresh(n, "GET", "/yours/resolve/main/secret-name")
-        assert r.content == b"secret"
+        assert r.content == b"hidden"
 
 
 def test_namespaces(factory):
@@ -740,6 +740,21 @@ def test_within_a_location(factory):
         "config.json"]
     # what is escaped twice is not guessed at after a rewrite
     assert c.get("/re/m/resolve/main/config%252ejson").status_code == 400
+
+
+def test_registry_within_a_location(factory):
+    """A location inside is none, unless it says so."""
+    n = factory(v2="", server="""
+        location / {
+            oci_huggingface main;
+            location /v2/ { }
+            location /v2/a/ { oci main; }
+        }""")
+    r = fresh(n, "GET", "/v2/")
+    assert r.status_code in (403, 404)
+    assert header(r, "Docker-Distribution-API-Version") is None
+    r = fresh(n, "GET", "/v2/a/tags/list")
+    assert header(r, "Docker-Distribution-API-Version") == "registry/2.0"
 
 
 def test_never_compressed(factory):

@@ -789,7 +789,7 @@ add("hub-file-from-the-start", HF + "_answer.c",
 add("hub-file-in-memory", HF + "_answer.c",
     "        content->data += file->offset;",
     "        content->data += 0;",
-    "t/test_huggingface.py::test_tar")
+    "t/test_huggingface.py::test_membership")
 
 add("hub-entry-that-is-remembered", HF + "_answer.c",
     "    if (ngx_http_oci_hf_add_commit(hf) != NGX_OK) {",
@@ -812,7 +812,7 @@ add("hub-none-match-of-the-blob", "src/http/ngx_http_oci_content.c",
 add("view-that-is-inherited", "src/http/ngx_http_oci_conf.c",
     "    ngx_str_set(&conf->name, \"off\");\n}",
     "    ngx_str_set(&conf->name, \"off\");\n    conf->name = prev->name;\n}",
-    "t/test_huggingface.py::test_within_a_location")
+    "t/test_huggingface.py::test_registry_within_a_location")
 
 add("hub-file-compressed", "src/http/ngx_http_oci_blob.c",
     "    get->ask.zstd = (ctx->view == NULL && ngx_http_oci_zstd_wanted(r, olcf));",
