@@ -277,6 +277,7 @@ source_of() {
 for name in "$@"; do
     line=$(row "$name")
     [ -n "$line" ] || die "$name: not in t/tools.txt"
+    [ "${line//$'\n'/}" = "$line" ] || die "$name: twice in t/tools.txt"
 
     # The pin is part of the file's name: a new pin is a new file.
 
