@@ -102,7 +102,7 @@ want_one() {
         want_one run
         want python3 python3-pytest python3-requests python3-httpx \
              python3-h2 python3-jwt openssl curl strace valgrind libc6-dbg \
-             procps iproute2 e2fsprogs mount git ca-certificates
+             procps iproute2 e2fsprogs mount git zstd ca-certificates
         command -v docker-registry >/dev/null || unpack+=(docker-registry)
         ;;
 
