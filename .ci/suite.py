@@ -7,6 +7,7 @@ Every stage runs, whatever the ones before it found; only a build that
 fails ends the run.  Each leaves build/log/STAGE.log.
 """
 
+import glob
 import os
 import re
 import signal
@@ -83,14 +84,14 @@ class Stage:
         return passed, failed, took
 
 
-class Both:
-    """Two commands at the same time: tests wait more than they work."""
+class Together:
+    """Commands at the same time: tests wait more than they work."""
 
     fatal = False
 
-    def __init__(self, first, second):
-        self.stages = (first, second)
-        self.name = first.name
+    def __init__(self, *stages):
+        self.stages = stages
+        self.name = stages[0].name
 
     def run(self):
         results = {}
@@ -161,15 +162,21 @@ def program(name):
 def test():
     quick = {"QUICK": "1"}
     asan = {"OCI_MODULE": ASAN_MODULE, "OCI_PRELOAD": library("libasan.so")}
+    # about half of the time goes into tests that wait for an upstream
+    fetching = [f for part in ("edge", "evict", "fetch", "fill", "upstream")
+                for f in sorted(glob.glob("t/test_%s*.py" % part))]
     return [
         Stage("build", make("build", "SANITIZE="), fatal=True),
         Stage("unit", make("-s", "-j2", "unit", "SANITIZE=")),
         Stage("unit-asan", make("-s", "-j2", "unit", "SANITIZE=1")),
         Stage("fuzz", make("-s", "-j2", "fuzz", "SECONDS_EACH=5")),
         Stage("build-asan", make("build", "SANITIZE=1")),
-        Both(Stage("http", PYTEST, limit=1200),
-             Stage("http-asan", PYTEST + ["-m", "not slow and not waits"],
-                   asan, limit=1200)),
+        Together(
+            Stage("http", PYTEST + ["--ignore=" + f for f in fetching],
+                  limit=1200),
+            Stage("http-edge", PYTEST[:-1] + fetching, limit=1200),
+            Stage("http-asan", PYTEST + ["-m", "not slow and not waits"],
+                  asan, limit=1200)),
         Stage("conformance", program("conformance"), quick),
         Stage("http-valgrind", PYTEST + ["-m", "valgrind"],
               {"OCI_VALGRIND": "1"}),
@@ -214,7 +221,7 @@ def main():
         stages = [s for s in stages if s.name in names]
     rows = []
     for stage in stages:
-        if isinstance(stage, Both):
+        if isinstance(stage, Together):
             rows += stage.run()
             continue
         script = os.path.join(ROOT, stage.command[0])
