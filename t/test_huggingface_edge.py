@@ -254,6 +254,9 @@ def test_right_of_each_client(pair, upstreams):
                  "/m/resolve/main/in-it", "/api/models/m/refs"):
         for _ in range(2):
             assert fresh(n, "GET", path, headers=mine).status_code == 200
+    # whether there is a repository is not told where others' rights count
+    refused(fresh(n, "GET", "/api/models/m/revision/v9", headers=mine), 404,
+            "RepoNotFound")
     sha = fresh(n, "GET", "/api/models/m", headers=mine).json()["sha"]
     for rev in "main", "latest", sha, "v9", "0" * 40:
         for path in ("/api/models/m/revision/" + rev,

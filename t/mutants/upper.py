@@ -755,14 +755,10 @@ add("hub-tells-of-repositories", HF + ".c",
     "        return 1;",
     "t/test_huggingface_edge.py::test_right_of_each_client")
 
-add("hub-path-behind-the-location", HF + ".c",
-    "        || ngx_strncmp(uri->data, conf->base.data, conf->base.len) != 0)",
-    "        || uri->len == 0)",
-    "t/test_huggingface.py::test_below_a_path")
-
 add("hub-tables-of-all-repositories", HF + "_tables.c",
-    "    return t->store == s\n           && t->repo.len",
-    "    return t->store == s\n           || t->repo.len",
+    "            && ngx_http_oci_hf_table_of(t, hf->load.store, "
+    "&hf->ctx->repo))",
+    "            && t->store == hf->load.store)",
     "t/test_huggingface.py::test_membership")
 
 add("hub-table-without-its-tar", HF + "_tables.c",
