@@ -33,9 +33,14 @@ def ask(edges, name, digest, clients, *more, repo=REPO, limit=LONG):
                        clients, limit, *more)["clients"]
     sent = up.sent(digest)
     # who was left, or asked for a part, must not load the next one's row
-    up.drop()
-    wait_for("connections to end", lambda: up.open == 0, 30)
+    # (a fill that nobody reads comes again)
+    wait_for("connections to end", lambda: ended(up), 30)
     return got, sent
+
+
+def ended(up):
+    up.drop()
+    return up.open == 0
 
 
 def cold(edges, name, size, clients):
