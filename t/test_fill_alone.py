@@ -46,11 +46,12 @@ def source(n, d):
 
 
 def still(n, d, seconds=8):
-    """It is left as it is."""
+    """It is left as it is, and nobody waits for the claims of the dead."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert fills(n) == [d[7:]]
         time.sleep(0.2)
+    assert "going on with the fill" not in n.log()
 
 
 @pytest.mark.waits

@@ -200,13 +200,13 @@ add("from-names-that-are-none", "src/store/oci_fill_from.c",
     "test_fill_from:test_texts")
 
 add("fill-that-somebody-has", "src/store/oci_fill_from.c",
-    "        || oci_fill_left_open(s, &left->digest))",
-    "        || left->digest.hex_len == 0)",
+    "    held = oci_lock_byte_held(fd, OCI_FILL_HOLD);",
+    "    held = 0;",
     "test_fill_from:test_left")
 
 add("room-that-is-gone", "src/store/oci_fill_from.c",
     "    return oci_fill_left_room(left, s, reserve);",
-    "    return oci_fill_left_room(left, s, 0);",
+    "    return oci_fill_left_room(left, s, reserve - reserve);",
     "test_fill_from:test_room")
 
 add("failed-for-ever", "src/edge/ngx_http_oci_fill_end.c",
@@ -220,7 +220,7 @@ add("failed-for-ever", "src/edge/ngx_http_oci_fill_end.c",
 
 add("whole-that-nobody-fetches", "src/edge/ngx_http_oci_fill_schedule.c",
     "                 || ngx_http_oci_fill_whole(fill);",
-    "                 || ngx_exiting > 1;",
+    "                 || (ngx_exiting > 1 && ngx_http_oci_fill_whole(fill));",
     "t/test_fill_ends.py::test_verify_all_without_background")
 
 add("parts-that-are-not-verified", "src/edge/ngx_http_oci_direct.c",
