@@ -390,19 +390,9 @@ ngx_http_oci_blob_head(ngx_http_request_t *r,
 
     *get = *here;
 
-    if (ngx_http_oci_task_post(r, olcf->read_pool,
-                               ngx_http_oci_blob_head_work,
-                               ngx_http_oci_blob_head_done, get, 0)
-        != NGX_OK)
-    {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
-    }
-
-    ngx_http_oci_task_watch(r);
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_oci_task_begin(r, olcf->read_pool,
+                                   ngx_http_oci_blob_head_work,
+                                   ngx_http_oci_blob_head_done, get, 0);
 }
 
 

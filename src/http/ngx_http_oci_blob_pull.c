@@ -100,19 +100,9 @@ ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     bp->repo = ask->repo;
     bp->digest = ask->digest;
 
-    if (ngx_http_oci_task_post(r, olcf->read_pool,
-                               ngx_http_oci_blob_pull_work,
-                               ngx_http_oci_blob_pull_done, bp, 0)
-        != NGX_OK)
-    {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
-    }
-
-    ngx_http_oci_task_watch(r);
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_oci_task_begin(r, olcf->read_pool,
+                                   ngx_http_oci_blob_pull_work,
+                                   ngx_http_oci_blob_pull_done, bp, 0);
 }
 
 

@@ -72,18 +72,9 @@ ngx_http_oci_delete_handler(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx)
     del->repo = &ctx->repo;
     del->route = &ctx->route;
 
-    if (ngx_http_oci_task_post(r, olcf->write_pool, ngx_http_oci_delete_work,
-                               ngx_http_oci_delete_done, del, 1)
-        != NGX_OK)
-    {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
-    }
-
-    ngx_http_oci_task_watch(r);
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_oci_task_begin(r, olcf->write_pool,
+                                   ngx_http_oci_delete_work,
+                                   ngx_http_oci_delete_done, del, 1);
 }
 
 

@@ -142,17 +142,7 @@ ngx_http_oci_list_post(ngx_http_request_t *r, ngx_http_oci_list_ctx_t *l,
         return rc;
     }
 
-    if (ngx_http_oci_task_post(r, olcf->read_pool, work, done, l, 1)
-        != NGX_OK)
-    {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
-    }
-
-    ngx_http_oci_task_watch(r);
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_oci_task_begin(r, olcf->read_pool, work, done, l, 1);
 }
 
 

@@ -172,19 +172,9 @@ ngx_http_oci_list_edge_begin(ngx_http_oci_upstream_t *u,
         return ngx_http_oci_list_edge_go(l);
     }
 
-    if (ngx_http_oci_task_post(r, olcf->read_pool,
-                               ngx_http_oci_list_edge_pushed_work,
-                               ngx_http_oci_list_edge_pushed_done, l, 0)
-        != NGX_OK)
-    {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
-    }
-
-    ngx_http_oci_task_watch(r);
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_oci_task_begin(r, olcf->read_pool,
+                                   ngx_http_oci_list_edge_pushed_work,
+                                   ngx_http_oci_list_edge_pushed_done, l, 0);
 }
 
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_oci_task.h"
+#include "ngx_http_oci_send.h"
 
 
 #define NGX_HTTP_OCI_TASK_TIMEOUT    60000
@@ -295,6 +296,23 @@ ngx_http_oci_task_watch(ngx_http_request_t *r)
 
         ngx_post_event(rev, &ngx_posted_events);
     }
+}
+
+
+ngx_int_t
+ngx_http_oci_task_begin(ngx_http_request_t *r, ngx_thread_pool_t *pool,
+    ngx_http_oci_work_pt work, ngx_http_oci_done_pt done, void *data,
+    ngx_uint_t retry)
+{
+    if (ngx_http_oci_task_post(r, pool, work, done, data, retry) != NGX_OK) {
+        return ngx_http_oci_send_failure(r, OCI_AGAIN);
+    }
+
+    ngx_http_oci_task_watch(r);
+
+    r->main->count++;
+
+    return NGX_DONE;
 }
 
 

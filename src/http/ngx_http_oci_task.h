@@ -39,6 +39,16 @@ ngx_int_t ngx_http_oci_task_post(ngx_http_request_t *r,
  */
 void ngx_http_oci_task_watch(ngx_http_request_t *r);
 
+/*
+ * What the handler of a request without a body returns to have its answer
+ * made by a task, and sent by done: posts as above, watches the client and
+ * takes the count that done gives back.  NGX_DONE, or what is left to be
+ * returned of a 503 that was sent because nothing could be posted.
+ */
+ngx_int_t ngx_http_oci_task_begin(ngx_http_request_t *r,
+    ngx_thread_pool_t *pool, ngx_http_oci_work_pt work,
+    ngx_http_oci_done_pt done, void *data, ngx_uint_t retry);
+
 /* 1 while a task of the request runs or waits for its next try */
 ngx_uint_t ngx_http_oci_task_busy(ngx_http_request_t *r);
 

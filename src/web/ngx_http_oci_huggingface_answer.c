@@ -69,18 +69,8 @@ ngx_http_oci_hf_answer(ngx_http_oci_hf_t *hf)
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
-    if (ngx_http_oci_task_post(r, olcf->read_pool, ngx_http_oci_hf_work,
-                               ngx_http_oci_hf_done, hf, 0)
-        != NGX_OK)
-    {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
-    }
-
-    ngx_http_oci_task_watch(r);
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_oci_task_begin(r, olcf->read_pool, ngx_http_oci_hf_work,
+                                   ngx_http_oci_hf_done, hf, 0);
 }
 
 
@@ -365,18 +355,9 @@ ngx_http_oci_hf_refs(ngx_http_oci_hf_t *hf)
     hf->args.data = r->args.len ? r->args.data : (u_char *) "";
     hf->args.len = r->args.len;
 
-    if (ngx_http_oci_task_post(r, olcf->read_pool, ngx_http_oci_hf_refs_work,
-                               ngx_http_oci_hf_refs_done, hf, 0)
-        != NGX_OK)
-    {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
-    }
-
-    ngx_http_oci_task_watch(r);
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_oci_task_begin(r, olcf->read_pool,
+                                   ngx_http_oci_hf_refs_work,
+                                   ngx_http_oci_hf_refs_done, hf, 0);
 }
 
 

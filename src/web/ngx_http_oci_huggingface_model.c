@@ -96,19 +96,9 @@ ngx_http_oci_hf_commit(ngx_http_oci_hf_t *hf)
 
     olcf = ngx_http_get_module_loc_conf(r, ngx_http_oci_module);
 
-    if (ngx_http_oci_task_post(r, olcf->read_pool,
-                               ngx_http_oci_hf_commit_work,
-                               ngx_http_oci_hf_commit_done, hf, 0)
-        != NGX_OK)
-    {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
-    }
-
-    ngx_http_oci_task_watch(r);
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_oci_task_begin(r, olcf->read_pool,
+                                   ngx_http_oci_hf_commit_work,
+                                   ngx_http_oci_hf_commit_done, hf, 0);
 }
 
 
@@ -271,18 +261,8 @@ ngx_http_oci_hf_read(ngx_http_oci_hf_t *hf)
     hf->load.max = olcf->manifest_max_size;
     hf->load.wait = (olcf->edge != NULL);
 
-    if (ngx_http_oci_task_post(r, olcf->read_pool, ngx_http_oci_hf_load,
-                               ngx_http_oci_hf_load_done, hf, 0)
-        != NGX_OK)
-    {
-        return ngx_http_oci_send_failure(r, OCI_AGAIN);
-    }
-
-    ngx_http_oci_task_watch(r);
-
-    r->main->count++;
-
-    return NGX_DONE;
+    return ngx_http_oci_task_begin(r, olcf->read_pool, ngx_http_oci_hf_load,
+                                   ngx_http_oci_hf_load_done, hf, 0);
 }
 
 
