@@ -13,7 +13,6 @@
 #define NGX_HTTP_OCI_WAKE_MAX   1024
 
 
-static ngx_fd_t ngx_http_oci_wake_create(ngx_log_t *log);
 static void ngx_http_oci_wake_read(ngx_event_t *rev);
 static void ngx_http_oci_wake_unused(ngx_event_t *wev);
 
@@ -61,7 +60,7 @@ ngx_http_oci_wake_init_module(ngx_cycle_t *cycle)
 }
 
 
-static ngx_fd_t
+ngx_fd_t
 ngx_http_oci_wake_create(ngx_log_t *log)
 {
     ngx_fd_t  fd;
@@ -83,8 +82,7 @@ ngx_int_t
 ngx_http_oci_wake_init_process(ngx_cycle_t *cycle,
     ngx_http_oci_wake_pt handler, ngx_http_oci_wake_pt manager)
 {
-    ngx_fd_t           fd;
-    ngx_connection_t  *c;
+    ngx_fd_t  fd;
 
     if (ngx_process == NGX_PROCESS_HELPER) {
         fd = ngx_http_oci_wake_manager_fd;
@@ -105,16 +103,26 @@ ngx_http_oci_wake_init_process(ngx_cycle_t *cycle,
         return NGX_OK;
     }
 
-    c = ngx_get_connection(fd, cycle->log);
+    return ngx_http_oci_wake_listen(fd, ngx_http_oci_wake_read, cycle->log);
+}
+
+
+ngx_int_t
+ngx_http_oci_wake_listen(ngx_fd_t fd, ngx_event_handler_pt handler,
+    ngx_log_t *log)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(fd, log);
     if (c == NULL) {
         return NGX_ERROR;
     }
 
-    c->log = cycle->log;
-    c->read->log = cycle->log;
-    c->write->log = cycle->log;
+    c->log = log;
+    c->read->log = log;
+    c->write->log = log;
 
-    c->read->handler = ngx_http_oci_wake_read;
+    c->read->handler = handler;
     c->write->handler = ngx_http_oci_wake_unused;
 
     /* no socket that is left open when the worker exits */
@@ -185,6 +193,15 @@ ngx_http_oci_wake_manager(void)
 static void
 ngx_http_oci_wake_read(ngx_event_t *rev)
 {
+    if (ngx_http_oci_wake_taken(rev) == NGX_OK) {
+        ngx_http_oci_wake_handler();
+    }
+}
+
+
+ngx_int_t
+ngx_http_oci_wake_taken(ngx_event_t *rev)
+{
     uint64_t           count;
     ngx_connection_t  *c;
 
@@ -197,11 +214,7 @@ ngx_http_oci_wake_read(ngx_event_t *rev)
                       "read() from an eventfd failed");
     }
 
-    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        return;
-    }
-
-    ngx_http_oci_wake_handler();
+    return ngx_handle_read_event(rev, 0);
 }
 
 

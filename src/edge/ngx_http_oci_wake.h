@@ -29,6 +29,22 @@ ngx_int_t ngx_http_oci_wake_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_oci_wake_init_process(ngx_cycle_t *cycle,
     ngx_http_oci_wake_pt handler, ngx_http_oci_wake_pt manager);
 
+/* an eventfd; NGX_INVALID_FILE (logged): it can't be made */
+ngx_fd_t ngx_http_oci_wake_create(ngx_log_t *log);
+
+/*
+ * In a worker: handler is called for each read event of an eventfd, which
+ * stays the caller's.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_oci_wake_listen(ngx_fd_t fd, ngx_event_handler_pt handler,
+    ngx_log_t *log);
+
+/*
+ * In such a handler: empties the counter and asks for the next event.  NGX_OK
+ * or NGX_ERROR: there will be none.
+ */
+ngx_int_t ngx_http_oci_wake_taken(ngx_event_t *rev);
+
 /* the bit that stands for this worker */
 uint64_t ngx_http_oci_wake_bit(void);
 

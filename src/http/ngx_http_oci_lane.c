@@ -5,8 +5,7 @@
 
 
 #include "ngx_http_oci_lane.h"
-
-#include <sys/eventfd.h>
+#include "ngx_http_oci_wake.h"
 
 
 #define NGX_HTTP_OCI_LANE_TIMEOUT  60000
@@ -16,7 +15,6 @@ static void ngx_http_oci_lane_thread(void *data, ngx_log_t *log);
 static void ngx_http_oci_lane_event(ngx_event_t *ev);
 static void ngx_http_oci_lane_open(ngx_log_t *log);
 static void ngx_http_oci_lane_woken(ngx_event_t *rev);
-static void ngx_http_oci_lane_unused(ngx_event_t *wev);
 
 
 /* of this process, made by the first who waits; -1: there is none */
@@ -224,39 +222,15 @@ ngx_http_oci_lane_room(ngx_http_oci_waiter_t *w)
 static void
 ngx_http_oci_lane_open(ngx_log_t *log)
 {
-    ngx_fd_t           fd;
-    ngx_connection_t  *c;
+    ngx_fd_t  fd;
 
-    fd = eventfd(0, EFD_NONBLOCK|EFD_CLOEXEC);
+    fd = ngx_http_oci_wake_create(log);
 
-    if (fd == -1) {
-        ngx_log_error(NGX_LOG_WARN, log, ngx_errno, "eventfd() failed");
+    if (fd == NGX_INVALID_FILE) {
         return;
     }
 
-    c = ngx_get_connection(fd, log);
-
-    if (c == NULL) {
-        (void) close(fd);
-        return;
-    }
-
-    c->log = log;
-    c->read->log = log;
-    c->write->log = log;
-
-    c->read->handler = ngx_http_oci_lane_woken;
-    c->write->handler = ngx_http_oci_lane_unused;
-
-    /* no socket that is left open when the worker exits */
-
-    c->read->channel = 1;
-    c->write->channel = 1;
-
-    if (ngx_add_event(c->read, NGX_READ_EVENT, NGX_CLEAR_EVENT)
-        == NGX_ERROR)
-    {
-        ngx_free_connection(c);
+    if (ngx_http_oci_wake_listen(fd, ngx_http_oci_lane_woken, log) != NGX_OK) {
         (void) close(fd);
         return;
     }
@@ -268,20 +242,12 @@ ngx_http_oci_lane_open(ngx_log_t *log)
 static void
 ngx_http_oci_lane_woken(ngx_event_t *rev)
 {
-    uint64_t                count;
     ngx_queue_t            *q;
     ngx_connection_t       *c;
     ngx_http_request_t     *r;
     ngx_http_oci_waiter_t  *w;
 
-    c = rev->data;
-
-    if (read(c->fd, &count, sizeof(count)) == -1 && ngx_errno != NGX_EAGAIN) {
-        ngx_log_error(NGX_LOG_ALERT, rev->log, ngx_errno,
-                      "read() from an eventfd failed");
-    }
-
-    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+    if (ngx_http_oci_wake_taken(rev) != NGX_OK) {
         return;
     }
 
@@ -311,11 +277,4 @@ ngx_http_oci_lane_woken(ngx_event_t *rev)
 
         q = ngx_queue_head(&ngx_http_oci_lane_waiters);
     }
-}
-
-
-static void
-ngx_http_oci_lane_unused(ngx_event_t *wev)
-{
-    /* void */
 }
