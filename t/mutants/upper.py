@@ -361,9 +361,13 @@ add("wait-for-the-disk", "src/http/ngx_http_oci_receive.c",
     "    return 1;",
     "t/test_use.py::test_a_body_waits_for_the_disk")
 
-add("counted-before-it-is-written", "src/http/ngx_http_oci_receive.c",
-    "        if (u->hashed == ngx_http_oci_receive_load(&u->written)) {",
-    "        if (u->hashed == ngx_http_oci_receive_load(&u->filled)) {",
+add("counted-without-being-written", "src/http/ngx_http_oci_receive.c",
+    "        if (rc != OCI_OK) {\n"
+    "            return rc;\n        }\n\n"
+    "        ngx_http_oci_receive_store(&u->written, u->written + 1);\n",
+    "        ngx_http_oci_receive_store(&u->written, u->written + 1);\n\n"
+    "        if (rc != OCI_OK) {\n"
+    "            return rc;\n        }\n",
     "t/test_disk_full.py::test_what_is_written_counts")
 
 add("bytes-between-the-framing", "src/http/ngx_http_oci_receive.c",
