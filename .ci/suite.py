@@ -159,12 +159,18 @@ def program(name):
     return [os.path.join("t", name, "run")]
 
 
+def files(*parts):
+    """The tests whose files' names begin with one of these."""
+    return [f for part in parts
+            for f in sorted(glob.glob("t/test_%s*.py" % part))]
+
+
 def test():
     quick = {"QUICK": "1"}
     asan = {"OCI_MODULE": ASAN_MODULE, "OCI_PRELOAD": library("libasan.so")}
-    # about half of the time goes into tests that wait for an upstream
-    fetching = [f for part in ("edge", "evict", "fetch", "fill", "upstream")
-                for f in sorted(glob.glob("t/test_%s*.py" % part))]
+    # most of the time goes into tests that wait for an upstream
+    fetching = files("edge", "evict", "fetch", "upstream")
+    filling = files("fill")
     return [
         Stage("build", make("build", "SANITIZE="), fatal=True),
         Stage("unit", make("-s", "-j2", "unit", "SANITIZE=")),
@@ -172,9 +178,11 @@ def test():
         Stage("fuzz", make("-s", "-j2", "fuzz", "SECONDS_EACH=5")),
         Stage("build-asan", make("build", "SANITIZE=1")),
         Together(
-            Stage("http", PYTEST + ["--ignore=" + f for f in fetching],
+            Stage("http", PYTEST + ["--ignore=" + f
+                                    for f in fetching + filling],
                   limit=1200),
             Stage("http-edge", PYTEST[:-1] + fetching, limit=1200),
+            Stage("http-fill", PYTEST[:-1] + filling, limit=1200),
             Stage("http-asan", PYTEST + ["-m", "not slow and not waits"],
                   asan, limit=1200)),
         Stage("conformance", program("conformance"), quick),
