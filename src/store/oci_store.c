@@ -464,7 +464,7 @@ oci_store_blobs(const oci_store_t *s)
 static int
 oci_store_format(const oci_store_t *s)
 {
-    int   n;
+    int   n, rc;
     char  text[64], path[OCI_PATH_MAX], tmp[OCI_PATH_MAX];
 
     n = snprintf(text, sizeof(text), OCI_STORE_MAGIC "%d\n",
@@ -477,13 +477,17 @@ oci_store_format(const oci_store_t *s)
         return OCI_ERROR;
     }
 
-    if (rename(tmp, path) == -1) {
-        (void) oci_fail("rename()", path);
-        (void) unlink(tmp);
-        return OCI_ERROR;
+    rc = OCI_OK;
+
+    /* of several processes that start at once the first one makes it */
+
+    if (link(tmp, path) == -1 && errno != EEXIST) {
+        rc = oci_fail("link()", path);
     }
 
-    return oci_dir_sync(s, s->root);
+    (void) unlink(tmp);
+
+    return (rc == OCI_OK) ? oci_dir_sync(s, s->root) : rc;
 }
 
 
