@@ -2,7 +2,9 @@
 what others have kept of before is not gone on with.  And one that is killed
 when it should wake another that waits for the zone's lock."""
 
+import glob
 import os
+import struct
 
 import pytest
 
@@ -69,6 +71,35 @@ def test_all_of_it_killed(factory):
     a.restart(kill=True)
     for n in a, b:
         assert n.client().get(TAG).content == other
+
+
+def raised(n):
+    """How often all counters of its store were raised."""
+    path, = glob.glob(os.path.join(n.store, "run", "*"))
+    with open(path, "rb") as f:
+        each_ = struct.unpack("=4096Q", f.read())
+    return each_[0] if min(each_) == max(each_) else None
+
+
+def begun(n):
+    """Each worker has mapped the counters, and then raised them or not."""
+    def mapped(pid):
+        with open("/proc/%d/maps" % pid, encoding="ascii") as f:
+            return n.store + "/run/" in f.read()
+
+    wait_for("workers with a store", lambda: all(map(mapped, n.workers())))
+
+
+def test_one_of_them_doubts(factory):
+    """Not each process that begins: what others keep already stays kept."""
+    n = factory(workers=8)
+    for times in 1, 2, 3:
+        begun(n)
+        wait_for("the counters", lambda t=times: raised(n) == t)
+        n.reload(gone=True)
+        begun(n)
+        assert raised(n) == times
+        n.kill_workers(n.workers()[3])
 
 
 def test_left(factory):

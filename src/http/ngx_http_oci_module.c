@@ -574,8 +574,13 @@ ngx_http_oci_init_process(ngx_cycle_t *cycle)
 
         cache = &stores[i]->cache;
 
-        stores[i]->doubtful = ngx_http_oci_stats_bury(cache->sh->slots,
-                                                      cache->sh->nslots);
+        if (ngx_http_oci_stats_bury(cache->sh->slots, cache->sh->nslots)) {
+            stores[i]->doubtful = 1;
+        }
+
+        if (ngx_http_oci_stats_first(&cache->sh->first)) {
+            stores[i]->doubtful = 1;
+        }
 
         if (stores[i]->doubtful) {
             ngx_http_oci_zone_wake(cache);
@@ -623,6 +628,7 @@ ngx_http_oci_open_store(ngx_http_oci_store_t *st, ngx_log_t *log)
 
         if (st->doubtful) {
             oci_generation_raise_all(&st->store);
+            ngx_http_oci_stats_begun(&st->cache.sh->first);
             st->doubtful = 0;
         }
 

@@ -7,6 +7,9 @@
 #include "ngx_http_oci_stats.h"
 
 
+#define NGX_HTTP_OCI_STATS_BEGUN  ((ngx_atomic_uint_t) -1)     /* no process */
+
+
 static ngx_uint_t ngx_http_oci_stats_free(ngx_atomic_uint_t owner);
 static ngx_uint_t ngx_http_oci_stats_dead(ngx_atomic_uint_t owner);
 
@@ -76,11 +79,10 @@ ngx_http_oci_stats_dead(ngx_atomic_uint_t owner)
 ngx_uint_t
 ngx_http_oci_stats_bury(ngx_http_oci_stats_t *slots, ngx_uint_t n)
 {
-    ngx_uint_t          i, dead, alive;
+    ngx_uint_t          i, dead;
     ngx_atomic_uint_t   owner, writing;
 
     dead = 0;
-    alive = 0;
 
     for (i = 0; i < n; i++) {
 
@@ -92,15 +94,35 @@ ngx_http_oci_stats_bury(ngx_http_oci_stats_t *slots, ngx_uint_t n)
 
         writing = slots[i].writing;
 
-        if (!ngx_http_oci_stats_dead(owner)) {
-            alive++;
-
-        } else if (ngx_atomic_cmp_set(&slots[i].owner, owner, 0)) {
+        if (ngx_http_oci_stats_dead(owner)
+            && ngx_atomic_cmp_set(&slots[i].owner, owner, 0))
+        {
             dead += writing;
         }
     }
 
-    return dead != 0 || alive == 0;
+    return dead != 0;
+}
+
+
+ngx_uint_t
+ngx_http_oci_stats_first(ngx_atomic_t *first)
+{
+    ngx_atomic_uint_t  owner;
+
+    owner = *first;
+
+    return owner != NGX_HTTP_OCI_STATS_BEGUN
+           && ngx_http_oci_stats_free(owner)
+           && ngx_atomic_cmp_set(first, owner, (ngx_atomic_uint_t) ngx_pid);
+}
+
+
+void
+ngx_http_oci_stats_begun(ngx_atomic_t *first)
+{
+    (void) ngx_atomic_cmp_set(first, (ngx_atomic_uint_t) ngx_pid,
+                              NGX_HTTP_OCI_STATS_BEGUN);
 }
 
 

@@ -84,11 +84,18 @@ ngx_http_oci_stats_t *ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots,
 
 /*
  * For a process that starts, before it claims one: 1 if an owner has died
- * that was writing, or if there is no other process at all, and so none who
- * would know.
+ * that was writing.
  */
 ngx_uint_t ngx_http_oci_stats_bury(ngx_http_oci_stats_t *slots,
     ngx_uint_t n);
+
+/*
+ * Of the processes that start with a new zone one is the first, and has to
+ * doubt what the last nginx left: 1 for it, and for who starts when it died
+ * before it called begun().
+ */
+ngx_uint_t ngx_http_oci_stats_first(ngx_atomic_t *first);
+void ngx_http_oci_stats_begun(ngx_atomic_t *first);
 
 void ngx_http_oci_stats_release(ngx_http_oci_stats_t *stats);
 

@@ -435,6 +435,17 @@ add("cache-of-before-a-death", "src/http/ngx_http_oci_module.c",
     "t/test_killed_write.py::test_killed",
     "t/test_killed_write.py::test_all_of_it_killed")
 
+add("nobody-begins", "src/http/ngx_http_oci_module.c",
+    "        if (ngx_http_oci_stats_first(&cache->sh->first)) {",
+    "        if (0) {",
+    "t/test_killed_write.py::test_all_of_it_killed",
+    "t/test_killed_write.py::test_one_of_them_doubts")
+
+add("everybody-begins", "src/zone/ngx_http_oci_stats.c",
+    "                              NGX_HTTP_OCI_STATS_BEGUN);",
+    "                              NGX_HTTP_OCI_STATS_BEGUN * 0);",
+    "t/test_killed_write.py::test_one_of_them_doubts")
+
 add("death-of-who-left-in-peace", "src/zone/ngx_http_oci_stats.c",
     "            dead += writing;",
     "            dead += writing | 1;",
