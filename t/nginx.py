@@ -1,6 +1,7 @@
 """A real nginx for one test: its own prefix, ports, store and gate."""
 
 import atexit
+import glob
 import os
 import pwd
 import re
@@ -351,11 +352,25 @@ class Nginx(Gate):
             raise GateError("\n".join(problems))
 
     def _kill_group(self):
+        """Until its workers are gone too, and with them its sockets."""
         try:
             os.killpg(self.proc.pid, signal.SIGKILL)
         except OSError:
             pass
         self.proc.wait()
+        wait_for("the processes of a killed nginx to end", self._gone)
+
+    def _gone(self):
+        """None of its group is there, except as a zombie of somebody's."""
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                with open(path, encoding="utf-8", errors="replace") as f:
+                    state, _, group = f.read().rpartition(")")[2].split()[:3]
+            except OSError:
+                continue
+            if int(group) == self.proc.pid and state not in "ZX":
+                return False
+        return True
 
     def _remove(self):
         if self.mounted:
