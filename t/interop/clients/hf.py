@@ -38,6 +38,7 @@ class Hub:
     """A client with an empty cache, told that the hub is our server."""
 
     def __init__(self, lab, name="hf"):
+        os.makedirs(lab.work("hf"), exist_ok=True)
         self.folder = tempfile.mkdtemp(dir=lab.work("hf"))
         self.hub = huggingface.Program(name, lab.program(name)).at(
             "http://" + lab.registry, self.folder)
@@ -51,10 +52,14 @@ class Hub:
         return sums(path)
 
 
-def run(lab):
-    lab.fresh("hf")
+def hub(lab):
+    """A server of the set-up that is a registry and, at its root, a hub."""
     behind = "" if lab.setup.name == "origin" else "oci_pass @BEHIND@;"
-    with lab.beside("the hub", server=HUB % behind):
+    return lab.beside("the hub", server=HUB % behind)
+
+
+def run(lab):
+    with hub(lab):
         large(lab)
         docker(lab)
         oras(lab)

@@ -151,7 +151,7 @@ def chunked(lab):
 
 def containerd(lab, edge):
     """hosts.toml: the registry that is meant comes as ns= in the query."""
-    folder = lab.fresh("containerd")
+    folder = lab.fresh("mirrors-containerd")
     hosts = os.path.join(folder, "hosts")
     name = "our.test"
     lab.write("%s/%s/hosts.toml" % (hosts, name),

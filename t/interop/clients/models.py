@@ -37,16 +37,20 @@ def finish(out, layers, config, **more):
     return top["digest"]
 
 
-def modelpack(folder, files=FILES):
+def modelpack(folder, files=FILES, source=None):
     """A model as `modctl build` makes it, each file a raw layer: its
-    manifest's digest."""
+    manifest's digest.  source: where the files are, else they are made."""
     out, layers = Layout(folder), []
     for name, kind, size in files:
         meta = {"name": os.path.basename(name), "mode": 420, "uid": 0,
                 "gid": 0, "size": size, "mtime": "2026-01-01T00:00:00Z",
                 "typeflag": 48}
+        data = os.urandom(size)
+        if source:
+            with open(os.path.join(source, name), "rb") as f:
+                data = f.read()
         layers.append(out.add(
-            os.urandom(size), "%s%s.v1.raw" % (MODEL, kind),
+            data, "%s%s.v1.raw" % (MODEL, kind),
             annotations={PATH: name, META: json.dumps(meta)}))
     config = out.add(
         {"descriptor": {"name": "small", "createdAt":

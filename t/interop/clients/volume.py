@@ -11,10 +11,12 @@ import tarfile
 import engine
 import images
 import weights
+from clients.hf import Hub, hub
+from clients.models import modelpack
 from engine import Containerd
 from lab import need, same, sha256
 
-TOOLS = engine.TOOLS + ("crictl",)
+TOOLS = engine.TOOLS + ("crictl", "hf", "modctl")
 PROGRAMS = ("crun", "skopeo")
 LONG = True
 NOTES = {"crictl": "containerd with its CRI service, as the kubelet drives "
@@ -96,12 +98,28 @@ def pause(lab, folder):
 def run(lab):
     folder = lab.fresh("volume")
     there = model(folder + "/model", 200 << 20)
-    with Containerd(lab, folder + "/containerd", cri=PAUSE) as c:
+    with hub(lab), Containerd(lab, folder + "/containerd", cri=PAUSE) as c:
         lab.run("tar", "-C", pause(lab, folder), "-cf", folder + "/pause.tar",
                 ".")
         c.ctr("-n", "k8s.io", "images", "import", "--local", "--base-name",
               PAUSE.rsplit(":", 1)[0], folder + "/pause.tar")
         rows(lab, c, folder, there)
+        by_path(lab, folder, there)
+
+
+def by_path(lab, folder, there):
+    """The very files of the volume, as a model that modctl has pushed."""
+    wanted = files(there)
+    modelpack(folder + "/modelpack", [
+        (n, "weight" if n.endswith(".safetensors") else "weight.config",
+         os.path.getsize(os.path.join(there, n))) for n in sorted(wanted)],
+        there)
+    lab.run("modctl", "push", folder + "/modelpack:v1",
+            lab.behind + "/volume/modelpack:latest")
+    with lab.row("hf", "download of the model that was a volume, pushed by"
+                 " modctl"):
+        same(Hub(lab).download("volume/modelpack"),
+             {n: "sha256:" + d for n, d in wanted.items()}, "the files")
 
 
 def rows(lab, c, folder, there):
