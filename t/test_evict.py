@@ -61,8 +61,8 @@ def test_max_size(factory, upstreams):
              WAIT)
     assert os.path.exists(link(n, "b", mid))
     assert fresh(n, "GET", "/v2/a/blobs/" + pushed).status_code == 200
-    assert metric(n, "oci_evicted_files_total") == 2
-    assert metric(n, "oci_evicted_bytes_total") == 8 * MIB
+    wait_for("the counts", lambda: metric(n, "oci_evicted_files_total") == 2
+             and metric(n, "oci_evicted_bytes_total") == 8 * MIB)
 
     # and is fetched again when somebody asks
     r = fresh(n, "GET", "/v2/a/blobs/" + old)

@@ -35,7 +35,7 @@ def test_room_is_made(factory, upstreams, verify):
     # as much as had to go, and no more
     assert not os.path.exists(content(n, old))
     assert os.path.exists(link(n, "a", new))
-    assert metric(n, "oci_evicted_files_total") == 1
+    wait_for("the count", lambda: metric(n, "oci_evicted_files_total") == 1)
     assert up.sent(d) == 8 * MIB
 
 

@@ -118,7 +118,7 @@ test_open(void **state)
     n = 0;
 
     for (i = 0; i < help_events(); i++) {
-        if (strncmp(help_event(i), "rename ", 7) == 0) {
+        if (strncmp(help_event(i), "link ", 5) == 0) {
             n = i;
         }
     }
