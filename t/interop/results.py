@@ -93,6 +93,10 @@ def table(every):
         versions.update(e["versions"])
         replays.update(e["replays"])
         words.update(e.get("notes", {}))
+    # what a replay is of is known where it is one, and not by its pin
+    for e in every.values():
+        versions.update((c, e["versions"][c]) for c in e["replays"]
+                        if c in e["versions"])
 
     def note(text):
         if text not in notes:
