@@ -22,6 +22,8 @@ static void ngx_http_oci_body_full(ngx_http_request_t *r,
     ngx_http_oci_body_t *body);
 static ngx_int_t ngx_http_oci_body_aim(ngx_http_request_t *r,
     ngx_http_oci_body_t *body);
+static void ngx_http_oci_body_unaim(ngx_http_request_t *r,
+    ngx_http_oci_body_t *body);
 static ngx_int_t ngx_http_oci_body_pass(ngx_http_request_t *r,
     ngx_http_oci_body_t *body);
 static ngx_int_t ngx_http_oci_body_pass_buf(ngx_http_request_t *r,
@@ -247,6 +249,7 @@ ngx_http_oci_body_aim(ngx_http_request_t *r, ngx_http_oci_body_t *body)
     rc = body->room(r, body->sink, &p, &n);
 
     if (rc != NGX_OK) {
+        ngx_http_oci_body_unaim(r, body);
         return rc;
     }
 
@@ -261,6 +264,28 @@ ngx_http_oci_body_aim(ngx_http_request_t *r, ngx_http_oci_body_t *body)
     b->end = p + ngx_min(n, NGX_HTTP_OCI_BODY_TURN);
 
     return NGX_OK;
+}
+
+
+/* what the sink has handed on is nobody's to receive into */
+
+static void
+ngx_http_oci_body_unaim(ngx_http_request_t *r, ngx_http_oci_body_t *body)
+{
+    ngx_buf_t  *b;
+
+    if (body->start == NULL) {
+        return;
+    }
+
+    b = r->request_body->buf;
+
+    b->start = body->start;
+    b->pos = body->start;
+    b->last = body->start;
+    b->end = body->last;
+
+    body->start = NULL;
 }
 
 
@@ -379,7 +404,6 @@ ngx_http_oci_body_pass_file(ngx_http_request_t *r, ngx_http_oci_body_t *body,
 void
 ngx_http_oci_body_stop(ngx_http_request_t *r)
 {
-    ngx_buf_t            *b;
     ngx_http_oci_ctx_t   *ctx;
     ngx_http_oci_body_t  *body;
 
@@ -388,18 +412,7 @@ ngx_http_oci_body_stop(ngx_http_request_t *r)
 
     body->ended = 1;
 
-    if (body->start) {
-
-        /* the sink's memory is its own again */
-
-        b = r->request_body->buf;
-
-        b->start = body->start;
-        b->pos = body->start;
-        b->last = body->start;
-        b->end = body->last;
-        body->start = NULL;
-    }
+    ngx_http_oci_body_unaim(r, body);
 
     if (r->connection->read->timer_set) {
         ngx_del_timer(r->connection->read);

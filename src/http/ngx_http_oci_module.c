@@ -576,13 +576,6 @@ ngx_http_oci_init_process(ngx_cycle_t *cycle)
 
         if (ngx_http_oci_stats_bury(cache->sh->slots, cache->sh->nslots)) {
             stores[i]->doubtful = 1;
-        }
-
-        if (ngx_http_oci_stats_first(&cache->sh->first)) {
-            stores[i]->doubtful = 1;
-        }
-
-        if (stores[i]->doubtful) {
             ngx_http_oci_zone_wake(cache);
         }
 
@@ -626,7 +619,9 @@ ngx_http_oci_open_store(ngx_http_oci_store_t *st, ngx_log_t *log)
          * left behind caches that still say what was before.
          */
 
-        if (st->doubtful) {
+        if (ngx_http_oci_stats_first(&st->cache.sh->first)
+            || st->doubtful)
+        {
             oci_generation_raise_all(&st->store);
             ngx_http_oci_stats_begun(&st->cache.sh->first);
             st->doubtful = 0;
@@ -672,6 +667,13 @@ ngx_http_oci_exit_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < omcf->stores.nelts; i++) {
         cache = &stores[i]->cache;
+
+        if (stores[i]->doubtful) {
+
+            /* it never came to open its store */
+
+            ngx_http_oci_stats_doubt(&cache->sh->first);
+        }
 
         ngx_http_oci_stats_release(cache->stats);
         cache->stats = ngx_http_oci_stats_none();

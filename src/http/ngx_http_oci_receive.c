@@ -352,7 +352,9 @@ ngx_http_oci_receive_flush(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, r);
 
-    if (!u->body_ended && !u->failed && u->len) {
+    /* a connection with an error is being closed: nothing is begun for it */
+
+    if (!u->body_ended && !u->failed && u->len && !c->error) {
         ngx_http_oci_receive_close(u);
         ngx_http_oci_receive_run(u);
 

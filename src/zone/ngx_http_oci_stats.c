@@ -10,7 +10,6 @@
 #define NGX_HTTP_OCI_STATS_BEGUN  ((ngx_atomic_uint_t) -1)     /* no process */
 
 
-static ngx_uint_t ngx_http_oci_stats_free(ngx_atomic_uint_t owner);
 static ngx_uint_t ngx_http_oci_stats_dead(ngx_atomic_uint_t owner);
 
 
@@ -28,16 +27,14 @@ ngx_http_oci_stats_t *
 ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots, ngx_uint_t n,
     ngx_str_t *zone, ngx_log_t *log)
 {
-    ngx_uint_t          i;
-    ngx_atomic_uint_t   owner;
+    ngx_uint_t  i;
 
     for (i = 0; i < n; i++) {
 
-        owner = slots[i].owner;
+        /* who died after bury() is the next one's to bury */
 
-        if (ngx_http_oci_stats_free(owner)
-            && ngx_atomic_cmp_set(&slots[i].owner, owner,
-                                  (ngx_atomic_uint_t) ngx_pid))
+        if (ngx_atomic_cmp_set(&slots[i].owner, 0,
+                               (ngx_atomic_uint_t) ngx_pid))
         {
             /* nginx' other processes leave without a word */
 
@@ -56,13 +53,6 @@ ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots, ngx_uint_t n,
                   "zone has more", zone, n);
 
     return ngx_http_oci_stats_none();
-}
-
-
-static ngx_uint_t
-ngx_http_oci_stats_free(ngx_atomic_uint_t owner)
-{
-    return owner == 0 || ngx_http_oci_stats_dead(owner);
 }
 
 
@@ -113,7 +103,7 @@ ngx_http_oci_stats_first(ngx_atomic_t *first)
     owner = *first;
 
     return owner != NGX_HTTP_OCI_STATS_BEGUN
-           && ngx_http_oci_stats_free(owner)
+           && (owner == 0 || ngx_http_oci_stats_dead(owner))
            && ngx_atomic_cmp_set(first, owner, (ngx_atomic_uint_t) ngx_pid);
 }
 
@@ -123,6 +113,13 @@ ngx_http_oci_stats_begun(ngx_atomic_t *first)
 {
     (void) ngx_atomic_cmp_set(first, (ngx_atomic_uint_t) ngx_pid,
                               NGX_HTTP_OCI_STATS_BEGUN);
+}
+
+
+void
+ngx_http_oci_stats_doubt(ngx_atomic_t *first)
+{
+    *first = 0;
 }
 
 

@@ -75,9 +75,8 @@ typedef struct {
 ngx_http_oci_stats_t *ngx_http_oci_stats_none(void);
 
 /*
- * For this process, of those that nobody has or whose owner is dead; its
- * numbers are gone on with.  Where none is left: the one that no total has,
- * and a line in the log.
+ * For this process, of those that nobody has; its numbers are gone on with.
+ * Where none is left: the one that no total has, and a line in the log.
  */
 ngx_http_oci_stats_t *ngx_http_oci_stats_claim(ngx_http_oci_stats_t *slots,
     ngx_uint_t n, ngx_str_t *zone, ngx_log_t *log);
@@ -90,12 +89,13 @@ ngx_uint_t ngx_http_oci_stats_bury(ngx_http_oci_stats_t *slots,
     ngx_uint_t n);
 
 /*
- * Of the processes that start with a new zone one is the first, and has to
- * doubt what the last nginx left: 1 for it, and for who starts when it died
- * before it called begun().
+ * Of the processes that open a store with a new zone one is the first, and
+ * has to doubt what the last nginx left: 1 for it, and for the next one when
+ * it died before it called begun().  doubt(): the next one is the first again.
  */
 ngx_uint_t ngx_http_oci_stats_first(ngx_atomic_t *first);
 void ngx_http_oci_stats_begun(ngx_atomic_t *first);
+void ngx_http_oci_stats_doubt(ngx_atomic_t *first);
 
 void ngx_http_oci_stats_release(ngx_http_oci_stats_t *stats);
 

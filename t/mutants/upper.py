@@ -436,8 +436,9 @@ add("cache-of-before-a-death", "src/http/ngx_http_oci_module.c",
     "t/test_killed_write.py::test_all_of_it_killed")
 
 add("nobody-begins", "src/http/ngx_http_oci_module.c",
-    "        if (ngx_http_oci_stats_first(&cache->sh->first)) {",
-    "        if (0) {",
+    "        if (ngx_http_oci_stats_first(&st->cache.sh->first)\n"
+    "            || st->doubtful)",
+    "        if (st->doubtful)",
     "t/test_killed_write.py::test_all_of_it_killed",
     "t/test_killed_write.py::test_one_of_them_doubts")
 
