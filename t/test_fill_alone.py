@@ -1,6 +1,7 @@
 """Fills that nobody works on any more go on by themselves."""
 
 import os
+import re
 import struct
 import threading
 import time
@@ -232,8 +233,10 @@ def at_work(n):
                 to = os.readlink("/proc/%d/fd/%s" % (pid, fd))
             except OSError:
                 continue
-            if "/fills/" in to:
-                out.add(to.split("/fills/")[1].split("/")[1])
+            # not the folder of all of them, which is read at times
+            m = re.search("/fills/[^/]+/([^/]+)", to)
+            if m:
+                out.add(m.group(1))
     return out
 
 
