@@ -15,6 +15,7 @@ READS = 2000                # requests a second, on a schedule
 CONNECTIONS = 8
 CHUNK = 16 * servers.MIB
 BAR = 2.0
+ROUNDS = int(os.environ.get("ROUNDS") or 5)
 
 
 class Load:
@@ -78,7 +79,7 @@ def measure(report, ours, stock, content, quick):
         variants["quiet"] = lambda: programs.run(
             "pace", ours.port(), load.path, READS, 5, CONNECTIONS)
     try:
-        rounds = interleave("latency", 2 if quick else 5, variants)
+        rounds = interleave("latency", 2 if quick else ROUNDS, variants)
     finally:
         for s in sinks.values():
             s.stop()

@@ -88,10 +88,6 @@ sink_body(int fd, size_t have, int64_t length)
 static void
 sink_open(void)
 {
-    if (sink_file != -1) {
-        (void) close(sink_file);
-    }
-
     sink_file = open(sink_name, O_WRONLY|O_CREAT|O_TRUNC, 0644);
     if (sink_file == -1) {
         wire_die("open()");
@@ -152,7 +148,12 @@ sink_request(int fd)
     }
 
     if (method == 'U' || method == 'E') {
+
+        /* nothing of it is left to be written back beside the next run */
+
         (void) unlink(sink_name);
+        (void) close(sink_file);
+        sink_file = -1;
     }
 
     return 1;
