@@ -1,7 +1,6 @@
 """A real nginx for one test: its own prefix, ports, store and gate."""
 
 import atexit
-import glob
 import os
 import pwd
 import re
@@ -261,14 +260,21 @@ class Nginx(Gate):
         pids = re.findall(r"start worker process (\d+)", self.log())
         return [int(p) for p in pids if self._alive(int(p))]
 
-    def _alive(self, pid):
+    @staticmethod
+    def _family(pid):
+        """(parent, group) of a process that is there and no zombie."""
         try:
-            with open("/proc/%d/stat" % pid, encoding="ascii",
+            with open("/proc/%s/stat" % pid, encoding="ascii",
                       errors="replace") as f:
-                rest = f.read().rpartition(")")[2].split()
+                state, parent, group = f.read().rpartition(
+                    ")")[2].split()[:3]
         except OSError:
-            return False
-        return rest[0] not in "ZX" and int(rest[1]) == self.master
+            return None, None
+        return (None, None) if state in "ZX" else (int(parent), int(group))
+
+    def _alive(self, pid):
+        parent, _ = self._family(pid)
+        return parent is not None and parent == self.master
 
     def reload(self, gone=False):
         """SIGHUP; waits for a whole set of new workers."""
@@ -362,15 +368,8 @@ class Nginx(Gate):
 
     def _gone(self):
         """None of its group is there, except as a zombie of somebody's."""
-        for path in glob.glob("/proc/[0-9]*/stat"):
-            try:
-                with open(path, encoding="utf-8", errors="replace") as f:
-                    state, _, group = f.read().rpartition(")")[2].split()[:3]
-            except OSError:
-                continue
-            if int(group) == self.proc.pid and state not in "ZX":
-                return False
-        return True
+        return all(self._family(pid)[1] != self.proc.pid
+                   for pid in os.listdir("/proc") if pid.isdigit())
 
     def _remove(self):
         if self.mounted:

@@ -112,7 +112,8 @@ typedef struct {
 
     uint32_t                    nslots;
     ngx_http_oci_stats_t       *slots;
-    ngx_atomic_t                first;          /* to begin: a process' */
+    ngx_atomic_t                first;          /* to open the store: its
+                                                   pid, see stats.h */
 
     u_char                      log_ctx[80];
     u_char                      secret[NGX_HTTP_OCI_ZONE_SECRET];

@@ -45,10 +45,11 @@ def modelpack(folder, files=FILES, source=None):
         meta = {"name": os.path.basename(name), "mode": 420, "uid": 0,
                 "gid": 0, "size": size, "mtime": "2026-01-01T00:00:00Z",
                 "typeflag": 48}
-        data = os.urandom(size)
         if source:
             with open(os.path.join(source, name), "rb") as f:
                 data = f.read()
+        else:
+            data = os.urandom(size)
         layers.append(out.add(
             data, "%s%s.v1.raw" % (MODEL, kind),
             annotations={PATH: name, META: json.dumps(meta)}))
