@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_http_oci_module authors
  *
- * Copies of content.
+ * Content into files: writes in turns, and copies.
  */
 
 
@@ -17,13 +17,48 @@
 
 #define OCI_COPY_SIZE  (1024 * 1024)
 
+/*
+ * The kernel takes the memory for a write in one part, if it can, and keeps
+ * the processor while it copies into it.  Large parts are slow to come by
+ * where memory was handed back to a host (docs/decisions.md, "Reads beside a
+ * push").
+ */
+
+#define OCI_COPY_TURN  (128 * 1024)
+
 
 static int oci_copy_verified(const oci_store_t *s, int in, int out,
     const oci_digest_t *d, const char *path);
 static int oci_copy_range(int in, int out, int64_t size, oci_hash_t *h,
     const char *path);
-static int oci_copy_write(int fd, const u_char *p, size_t len, off_t offset,
-    const char *path);
+
+
+int
+oci_pwrite(int fd, const u_char *data, size_t len, off_t offset)
+{
+    size_t   turn;
+    ssize_t  n;
+
+    while (len) {
+        turn = (len < OCI_COPY_TURN) ? len : OCI_COPY_TURN;
+
+        n = pwrite(fd, data, turn, offset);
+
+        if (n == -1) {
+            if (errno == EINTR) {
+                continue;
+            }
+
+            return OCI_ERROR;
+        }
+
+        data += n;
+        len -= (size_t) n;
+        offset += n;
+    }
+
+    return OCI_OK;
+}
 
 
 int
@@ -160,9 +195,10 @@ oci_copy_range(int in, int out, int64_t size, oci_hash_t *h, const char *path)
         }
 
         if (out != -1) {
-            rc = oci_copy_write(out, buf, (size_t) n, offset, path);
+            rc = oci_pwrite(out, buf, (size_t) n, offset);
 
             if (rc != OCI_OK) {
+                rc = oci_fail("pwrite()", path);
                 break;
             }
         }
@@ -173,30 +209,4 @@ oci_copy_range(int in, int out, int64_t size, oci_hash_t *h, const char *path)
     free(buf);
 
     return rc;
-}
-
-
-static int
-oci_copy_write(int fd, const u_char *p, size_t len, off_t offset,
-    const char *path)
-{
-    ssize_t  n;
-
-    while (len) {
-        n = pwrite(fd, p, len, offset);
-
-        if (n == -1) {
-            if (errno == EINTR) {
-                continue;
-            }
-
-            return oci_fail("pwrite()", path);
-        }
-
-        p += n;
-        len -= (size_t) n;
-        offset += n;
-    }
-
-    return OCI_OK;
 }

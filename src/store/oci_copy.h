@@ -2,7 +2,8 @@
 /*
  * Copyright (C) the ngx_http_oci_module authors
  *
- * Copies of content, for the rare cases in which a link can't be had.
+ * Content into files: writes of any size, and copies for the rare cases in
+ * which a link can't be had.
  */
 
 
@@ -12,6 +13,13 @@
 
 #include "oci_store.h"
 
+
+/*
+ * Writes len bytes at offset, in turns that let the event loop have the
+ * processor between them.  OCI_OK, or OCI_ERROR with errno set and a part of
+ * it written: what the caller was doing is its own to tell.
+ */
+int oci_pwrite(int fd, const u_char *data, size_t len, off_t offset);
 
 /*
  * Copies the file from, which is content of digest d, to the new file to,

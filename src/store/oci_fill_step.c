@@ -8,6 +8,7 @@
 
 #include "oci_fill_part.h"
 #include "oci_blob.h"
+#include "oci_copy.h"
 #include "oci_lock.h"
 #include "oci_path.h"
 
@@ -24,8 +25,6 @@
 
 
 static int oci_fill_judge(oci_fill_file_t *f, const oci_hash_t *h);
-static int oci_fill_pwrite(int fd, const u_char *data, size_t len,
-    int64_t offset);
 
 
 int
@@ -117,10 +116,14 @@ oci_fill_write(oci_fill_writer_t *w, oci_fill_file_t *f, const u_char *data,
     skip = filled - w->offset;
 
     if (skip < len) {
-        rc = oci_fill_pwrite(f->fd, data + skip, len - skip,
-                             oci_chunkmap_start(&f->map, w->i) + filled);
+        rc = oci_pwrite(f->fd, data + skip, len - skip,
+                        oci_chunkmap_start(&f->map, w->i) + filled);
 
-        if (rc == OCI_OK) {
+        if (rc != OCI_OK) {
+            rc = oci_fill_no_room(errno) ? OCI_RANGE
+                                         : oci_fail("pwrite()", NULL);
+
+        } else {
             rc = oci_chunkmap_publish(&f->map, w->i, w->token,
                                       w->offset + (uint32_t) len,
                                       oci_crc32c(crc, data + skip,
@@ -420,32 +423,6 @@ oci_fill_judge(oci_fill_file_t *f, const oci_hash_t *h)
     }
 
     oci_chunkmap_set_state(&f->map, OCI_CHUNKMAP_VERIFIED);
-
-    return OCI_OK;
-}
-
-
-static int
-oci_fill_pwrite(int fd, const u_char *data, size_t len, int64_t offset)
-{
-    ssize_t  n;
-
-    while (len) {
-        n = pwrite(fd, data, len, (off_t) offset);
-
-        if (n == -1) {
-            if (errno == EINTR) {
-                continue;
-            }
-
-            return oci_fill_no_room(errno) ? OCI_RANGE
-                                           : oci_fail("pwrite()", NULL);
-        }
-
-        data += n;
-        len -= (size_t) n;
-        offset += n;
-    }
 
     return OCI_OK;
 }

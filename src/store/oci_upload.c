@@ -36,8 +36,6 @@ static int oci_upload_enter(oci_upload_t *u);
 static int oci_upload_check(const oci_upload_t *u);
 static void oci_upload_leave(oci_upload_t *u);
 static void oci_upload_reserve(oci_upload_t *u, int64_t len);
-static int oci_upload_pwrite(oci_upload_t *u, const u_char *data, size_t len,
-    off_t at);
 static int oci_upload_sync(oci_upload_t *u);
 static void oci_upload_lost(oci_upload_t *u);
 static int oci_upload_store(oci_upload_t *u, unsigned synced);
@@ -70,7 +68,8 @@ oci_upload_put(oci_upload_t *u, const u_char *data, size_t len)
 
     end = u->end;
 
-    if (oci_upload_pwrite(u, data, len, end) != OCI_OK) {
+    if (oci_pwrite(u->fd, data, len, end) != OCI_OK) {
+        (void) oci_fail("pwrite()", u->id);
 
         /* whether it is cut or not: what is beyond never counts */
 
@@ -420,31 +419,6 @@ oci_upload_reserve(oci_upload_t *u, int64_t len)
     }
 
     u->unreserved = 1;
-}
-
-
-static int
-oci_upload_pwrite(oci_upload_t *u, const u_char *data, size_t len, off_t at)
-{
-    ssize_t  n;
-
-    while (len) {
-        n = pwrite(u->fd, data, len, at);
-
-        if (n == -1) {
-            if (errno == EINTR) {
-                continue;
-            }
-
-            return oci_fail("pwrite()", u->id);
-        }
-
-        data += n;
-        len -= (size_t) n;
-        at += n;
-    }
-
-    return OCI_OK;
 }
 
 

@@ -8,6 +8,7 @@
 
 
 #include "oci_upload_state.h"
+#include "oci_copy.h"
 #include "oci_generation.h"
 #include "oci_path.h"
 
@@ -59,7 +60,6 @@ static int oci_state_read(const oci_store_t *s, const char *id, u_char *buf,
     size_t size, size_t *len);
 static int oci_state_write(const char *path, const u_char *buf, size_t len,
     off_t at, unsigned first, unsigned synced);
-static int oci_state_pwrite(int fd, const u_char *buf, size_t len, off_t at);
 static u_char *oci_state_put(u_char *p, const void *data, size_t len);
 static void oci_state_set(u_char *p, uint64_t value, unsigned bytes);
 static uint64_t oci_state_get(const u_char *p, unsigned bytes);
@@ -528,7 +528,7 @@ oci_state_write(const char *path, const u_char *buf, size_t len, off_t at,
         return oci_fail("open()", path);
     }
 
-    if (oci_state_pwrite(fd, buf, len, at) != OCI_OK) {
+    if (oci_pwrite(fd, buf, len, at) != OCI_OK) {
         (void) oci_fail("pwrite()", path);
         goto failed;
     }
@@ -548,37 +548,12 @@ failed:
 
     /* what the caller is told has failed must not count later */
 
-    (void) oci_state_pwrite(fd, (const u_char *) "        ",
-                            sizeof(OCI_STATE_MAGIC) - 1, at);
+    (void) oci_pwrite(fd, (const u_char *) "        ",
+                      sizeof(OCI_STATE_MAGIC) - 1, at);
     close(fd);
     errno = oci_failure()->err;
 
     return OCI_ERROR;
-}
-
-
-static int
-oci_state_pwrite(int fd, const u_char *buf, size_t len, off_t at)
-{
-    ssize_t  n;
-
-    while (len) {
-        n = pwrite(fd, buf, len, at);
-
-        if (n == -1) {
-            if (errno == EINTR) {
-                continue;
-            }
-
-            return OCI_ERROR;
-        }
-
-        buf += n;
-        len -= (size_t) n;
-        at += n;
-    }
-
-    return OCI_OK;
 }
 
 
