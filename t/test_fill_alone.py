@@ -122,19 +122,24 @@ def test_names(factory, upstreams):
 
 
 @pytest.mark.waits
-@pytest.mark.parametrize("what", ["background", "client", "variable"])
+@pytest.mark.parametrize("what", ["background", "beside", "client",
+                                  "variable"])
 def test_not_for_nobody(factory, upstreams, what):
     """Nor where it may not, or where it takes a client to know from where:
     then it waits for one."""
     up = upstreams()
     text = {"background": "oci_pass %s; oci_fill_background off;",
+            "beside": "oci_pass %s;",
             "client": "oci_pass %s; oci_pass_auth client;",
             "variable": "set $to %s; oci_pass $to;"}[what] % up.url
-    n = edge(factory, "", v2="location /v2/ { oci main; oci_fill_chunk 1m; "
-             + text + "}")
+    v2 = "location /v2/ { oci main; oci_fill_chunk 1m; " + text + "}"
+    if what == "beside":        # another location would, this one may not
+        v2 += ("location /v2/a/ { oci main; oci_fill_chunk 1m;"
+               " oci_fill_background off; " + text + "}")
+    n = edge(factory, "", v2=v2)
     d, one = begun(up, n)
     assert os.path.exists(n.path("fills", "sha256", d[7:], "from")) == (
-        what != "client")
+        what == "variable")
     died(up, n, one)
     sent = up.sent(d)
     still(n, d)

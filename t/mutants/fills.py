@@ -190,9 +190,14 @@ add("from-another-repository", "src/http/ngx_http_oci_resume.c",
     ALONE + "test_another_configuration")
 
 add("from-a-client's-right", "src/edge/ngx_http_oci_fill_schedule.c",
-    "        && source->conf->auth == NGX_HTTP_OCI_AUTH_SERVICE)",
-    "        && source->conf != NULL)",
+    "        && source->conf->auth == NGX_HTTP_OCI_AUTH_SERVICE\n",
+    "        && source->conf != NULL\n",
     ALONE + "test_not_for_nobody[client]")
+
+add("from-where-it-may-not", "src/edge/ngx_http_oci_fill_schedule.c",
+    "        && source->conf->fill_background)",
+    "        && source->conf != NULL)",
+    ALONE + "test_not_for_nobody[beside]")
 
 add("from-names-that-are-none", "src/store/oci_fill_from.c",
     "        || !oci_name_valid(from->repo.name.data, from->repo.name.len)\n",
