@@ -4,7 +4,7 @@ import os
 
 import programs
 from cold import blob, docker, status
-from edges import REPO, WORDS, Edges, note
+from edges import REPO, WORDS, Edges, Server, note
 from proc import cpu
 from rounds import interleave
 from servers import KIB, MIB
@@ -12,6 +12,11 @@ from servers import KIB, MIB
 ACCEPT = ("application/vnd.docker.distribution.manifest.v2+json,"
           "application/vnd.oci.image.manifest.v1+json")
 ROUNDS = int(os.environ.get("ROUNDS") or 7)
+
+# the very file that ours sends: what a sent file costs at its best
+STATIC = """location ~ "/blobs/sha256:(..)(.{62})$" {
+            alias %s/blobs/sha256/$1/$1$2;
+        }"""
 
 
 def measured(edges, name, path, unit, keys):
@@ -67,14 +72,17 @@ def compare(report, quick, workers, works):
     edges = Edges(workers, "1h", quick, twins=("lock",))
     names = [n for n in edges.each if n != "direct"]
     try:
+        edges.add("static", Server(STATIC % edges.each["ours"].store,
+                                   workers=workers))
         for name, unit, path, keys in works(edges, big, quick):
-            for other in names:
+            which = names + ["static"] * ("/blobs/" in path)
+            for other in which:
                 for _ in range(2):
                     if status(edges, other, path) != 200:
                         raise programs.BenchError("%s does not serve %s"
                                                   % (other, path))
             variants = {n: (lambda n=n: measured(edges, n, path, unit, keys))
-                        for n in names}
+                        for n in which}
             rounds = interleave("warm " + name, 2 if quick else ROUNDS,
                                 variants)
             rows(report, edges, rounds, "edge, warm: " + name, unit)
@@ -87,3 +95,6 @@ def rows(report, edges, rounds, name, unit):
         report.versus(rounds, name, unit, other, WORDS[other],
                       {"rate": (1.0, None), "cost": (None, 1.0)},
                       judged=not report.quick, twins=("lock twin", "lock"))
+    if "static" in rounds[0]:
+        report.versus(rounds, name, unit, "static",
+                      "stock nginx, the same file")
