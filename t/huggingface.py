@@ -28,8 +28,12 @@ class Program:
         self.name = name
         self.bin = os.path.join(os.path.dirname(path.strip()), "venv", "bin")
 
-    def at(self, url, home):
-        return Hub(self, url, home)
+    def at(self, url, home, transfer=False):
+        """transfer: large files by hf_transfer, where the release has it."""
+        hub = Hub(self, url, home)
+        if transfer:
+            hub.env["HF_HUB_ENABLE_HF_TRANSFER"] = "1"
+        return hub
 
 
 class Hub:

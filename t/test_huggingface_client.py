@@ -103,6 +103,18 @@ def test_snapshot(either, server, model):
     assert log.gets() == []
 
 
+def test_transfer(reg, server, tmp_path):
+    """hf_transfer asks for large files in many ranges at once."""
+    files = {"config.json": b"{}", BIG: os.urandom(52 << 20)}
+    push(reg, "org/fast", files, "latest")
+    hub = Program("hf-old").at(server.url, tmp_path / "hf", transfer=True)
+    log = Log(server)
+    assert tree(hub.snapshot("org/fast")) == files
+    parts = [size for status, wanted, size in log.gets(BIG) if status == 206]
+    assert len(parts) > 5
+    assert sum(parts) in (len(files[BIG]), len(files[BIG]) + 1)
+
+
 def test_patterns_and_folder(hub, server, model, tmp_path):
     log = Log(server)
     folder = hub.snapshot("Org/Model", allow_patterns=["*.json"],

@@ -9,11 +9,13 @@ RATE      of the line, as tc has it, or "" for loopback as it is
 MIB=N     size of the model (200)
 ROUNDS=N  of each pair (5)
 
-The model is pushed to an origin and read through an edge in front of it, all
-in a network of its own.  curl gets the same files in parallel, as many at once
-as the client does.  The time of snapshot_download() is that of the call, not of
-the start of Python.  Stock nginx with the same answers as files says how much of
-a difference is the client's own.  Prints a Markdown table.
+By huggingface_hub itself, and by an older one with hf_transfer, which asks for
+many ranges at once.  The model is pushed to an origin and read through an edge
+in front of it, all in a network of its own.  curl gets the same files in
+parallel, as many at once as the client does.  The time of snapshot_download()
+is that of the call, not of the start of Python.  Stock nginx with the same
+answers as files says how much of a difference is the client's own.  Prints a
+Markdown table.
 """
 
 import json
@@ -34,6 +36,8 @@ from oci import Client, digest  # noqa: E402
 from stats import interval, median  # noqa: E402
 
 MIB = 1 << 20
+CLIENTS = {"hf": "snapshot_download",
+           "hf-old": "snapshot_download, hf_transfer"}
 WORKERS = 8             # files at once, as snapshot_download() has by default
 REPO = "org/model"
 HUB = "location / { oci_huggingface main; %s }"
@@ -93,7 +97,7 @@ class Bench:
                                        if os.path.isdir("/dev/shm") else None)
         self.files = model(total)
         self.total = sum(len(d) for d in self.files.values())
-        self.program = Program("hf")
+        self.programs = {name: Program(name) for name in CLIENTS}
         self.origin = Nginx(server=HUB % "")
         self.edge = Nginx(v2="", server=HUB % (
             "oci_pass %s;" % self.origin.url))
@@ -121,10 +125,11 @@ class Bench:
         os.mkdir(path)
         return path
 
-    def client(self, url):
+    def client(self, url, name="hf"):
         """Bytes a second of one snapshot_download()."""
         home = self.fresh()
-        seconds, folder = self.program.at(url, home).run(TIMED, repo_id=REPO)
+        hub = self.programs[name].at(url, home, transfer=name == "hf-old")
+        seconds, folder = hub.run(TIMED, repo_id=REPO)
         if tree(folder) != self.files:
             sys.exit("snapshot: what was downloaded is not what was pushed")
         shutil.rmtree(home)
@@ -161,26 +166,31 @@ def line(rate):
 
 def measure(bench, rate, rounds):
     line(rate)
-    ways = {"the client": lambda: bench.client(bench.edge.url),
-            "curl": lambda: bench.curl(bench.edge.url),
-            "the client, stock nginx": lambda: bench.client(bench.stock.url)}
+    ways = {"curl": lambda: bench.curl(bench.edge.url)}
+    for name in CLIENTS:
+        ways[name] = lambda n=name: bench.client(bench.edge.url, n)
+        ways[name + " stock"] = lambda n=name: bench.client(bench.stock.url,
+                                                            n)
     got = {name: [] for name in ways}
     for _ in range(rounds):
         for name, call in ways.items():
             got[name].append(call())
     line(None)
-    for other in list(ways)[1:]:
-        ratios = [a / b for a, b in zip(got["the client"], got[other])]
-        print("| %s | %.0f | %s, %.0f | %.3f | %.3f .. %.3f |" % (
-            (rate or "loopback", median(got["the client"]) / 1e6, other,
-             median(got[other]) / 1e6, median(ratios)) + interval(ratios)),
-              flush=True)
+    for name, words in CLIENTS.items():
+        for other, what in (("curl", "curl"),
+                            (name + " stock", "the same, stock nginx")):
+            ratios = [a / b for a, b in zip(got[name], got[other])]
+            print("| %s | %s, %.0f | %s, %.0f | %.3f | %.3f .. %.3f |" % (
+                (rate or "loopback", words, median(got[name]) / 1e6, what,
+                 median(got[other]) / 1e6, median(ratios))
+                + interval(ratios)), flush=True)
 
 
 def main():
     if os.environ.get("HUB_NETWORK") != "own":
         # programs that need the network are built before it is gone
-        Program("hf")
+        for name in CLIENTS:
+            Program(name)
         os.execvpe("unshare", ["unshare", "-n", sys.executable]
                    + [os.path.abspath(__file__)] + sys.argv[1:],
                    dict(os.environ, HUB_NETWORK="own"))
@@ -191,7 +201,7 @@ def main():
         bench.client(bench.edge.url)
         print("%.0f MiB; cold, through the edge: %.2f s\n" % (
             bench.total / MIB, time.monotonic() - begin))
-        print("| line | snapshot_download, MB/s | beside, MB/s | ratio |"
+        print("| line | client, MB/s | beside, MB/s | ratio |"
               " interval |\n|---|---|---|---|---|")
         for rate in sys.argv[1:] or ["", "1gbit", "200mbit"]:
             measure(bench, rate, int(os.environ.get("ROUNDS", "5")))

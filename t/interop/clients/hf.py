@@ -37,11 +37,11 @@ def sums(folder):
 class Hub:
     """A client with an empty cache, told that the hub is our server."""
 
-    def __init__(self, lab, name="hf"):
+    def __init__(self, lab, name="hf", **kw):
         os.makedirs(lab.work("hf"), exist_ok=True)
         self.folder = tempfile.mkdtemp(dir=lab.work("hf"))
         self.hub = huggingface.Program(name, lab.program(name)).at(
-            "http://" + lab.registry, self.folder)
+            "http://" + lab.registry, self.folder, **kw)
 
     def snapshot(self, repo, **kw):
         return sums(self.hub.snapshot(repo, **kw))
@@ -96,6 +96,9 @@ def large(lab):
     with lab.row("hf-old", "snapshot_download of what modctl pushed"):
         same(Hub(lab, "hf-old").snapshot("hf/modelpack"), wanted,
              "the files")
+    with lab.row("hf-old", "snapshot_download by hf_transfer, in ranges"):
+        same(Hub(lab, "hf-old", transfer=True).snapshot("hf/modelpack"),
+             wanted, "the files")
 
 
 def docker(lab):
