@@ -106,6 +106,10 @@ ngx_uint_t ngx_http_oci_fill_verified(ngx_http_oci_reader_t *rd);
 /* what it wants has changed */
 void ngx_http_oci_fill_want(ngx_http_oci_reader_t *rd);
 
+/* whether a fill of that configuration may go on when nobody reads it */
+#define ngx_http_oci_fill_alone(conf)                                         \
+    ((conf)->auth == NGX_HTTP_OCI_AUTH_SERVICE && (conf)->fill_background)
+
 /*
  * Goes on with one that is left on the disk, for nobody who reads, as far as
  * "oci_fill_background" lets it.  NGX_OK; NGX_BUSY: it is at work here, or

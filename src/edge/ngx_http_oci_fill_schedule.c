@@ -441,10 +441,9 @@ ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill, uint32_t chunk)
     source = fill->probe->source;
 
     if (rc == OCI_OK && fill->file.created && fill->size > 0
-        && source->conf->auth == NGX_HTTP_OCI_AUTH_SERVICE
-        && source->conf->fill_background)
+        && ngx_http_oci_fill_alone(source->conf))
     {
-        /* by whom it can be gone on with, for nobody and by no one's right */
+        /* by whom it can be gone on with */
 
         from.upstream.len = source->target->key.len;
         from.upstream.data = source->target->key.data;

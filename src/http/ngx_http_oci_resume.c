@@ -135,8 +135,7 @@ ngx_http_oci_resume_fit(ngx_http_oci_loc_conf_t *olcf,
     edge = olcf->edge;
 
     return olcf->store == st && edge->target && edge->ssl_name_fixed
-           && edge->auth == NGX_HTTP_OCI_AUTH_SERVICE
-           && edge->fill_background;
+           && ngx_http_oci_fill_alone(edge);
 }
 
 

@@ -20,8 +20,8 @@
 /*
  * The kernel takes the memory for a write in one part, if it can, and keeps
  * the processor while it copies into it.  Large parts are slow to come by
- * where memory was handed back to a host (docs/decisions.md, "Reads beside a
- * push").
+ * where memory was handed back to a host (docs/decisions.md, "A file is
+ * written in turns").
  */
 
 #define OCI_COPY_TURN  (128 * 1024)

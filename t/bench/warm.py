@@ -13,7 +13,7 @@ ACCEPT = ("application/vnd.docker.distribution.manifest.v2+json,"
           "application/vnd.oci.image.manifest.v1+json")
 ROUNDS = int(os.environ.get("ROUNDS") or 7)
 
-# the very file that ours sends: what a sent file costs at its best
+# the very file that ours sends, by plain nginx
 STATIC = """location ~ "/blobs/sha256:(..)(.{62})$" {
             alias %s/blobs/sha256/$1/$1$2;
         }"""
@@ -75,7 +75,7 @@ def compare(report, quick, workers, works):
         edges.add("static", Server(STATIC % edges.each["ours"].store,
                                    workers=workers))
         for name, unit, path, keys in works(edges, big, quick):
-            which = names + ["static"] * ("/blobs/" in path)
+            which = names + ["static"] if "/blobs/" in path else names
             for other in which:
                 for _ in range(2):
                     if status(edges, other, path) != 200:

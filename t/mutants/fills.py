@@ -189,14 +189,14 @@ add("from-another-repository", "src/http/ngx_http_oci_resume.c",
     "        || name.len == 0)",
     ALONE + "test_another_configuration")
 
-add("from-a-client's-right", "src/edge/ngx_http_oci_fill_schedule.c",
-    "        && source->conf->auth == NGX_HTTP_OCI_AUTH_SERVICE\n",
-    "        && source->conf != NULL\n",
+add("from-a-client's-right", "src/edge/ngx_http_oci_fill.h",
+    "((conf)->auth == NGX_HTTP_OCI_AUTH_SERVICE && (conf)->fill_background)",
+    "((conf)->fill_background)",
     ALONE + "test_not_for_nobody[client]")
 
-add("from-where-it-may-not", "src/edge/ngx_http_oci_fill_schedule.c",
-    "        && source->conf->fill_background)",
-    "        && source->conf != NULL)",
+add("from-where-it-may-not", "src/edge/ngx_http_oci_fill.h",
+    "((conf)->auth == NGX_HTTP_OCI_AUTH_SERVICE && (conf)->fill_background)",
+    "((conf)->auth == NGX_HTTP_OCI_AUTH_SERVICE)",
     ALONE + "test_not_for_nobody[beside]")
 
 add("from-names-that-are-none", "src/store/oci_fill_from.c",
