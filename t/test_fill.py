@@ -527,9 +527,10 @@ def test_reload(pair):
 
 
 @pytest.mark.waits
-def test_membership(pair):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_membership(pair, workers):
     """Through its own repository, or not at all."""
-    up, n = pair()
+    up, n = pair(workers=workers)
     size = 6 * MIB
     d = up.sparse("public", size)
     up.repo("private")

@@ -201,6 +201,11 @@ ngx_http_oci_exchange_write_handler(ngx_event_t *wev)
 
     if (rc == NGX_OK) {
         x->sent = 1;
+
+        if (x->asked) {
+            x->asked(x);
+        }
+
         ngx_http_oci_exchange_pace(x);
         x->peer.log->action = "reading a response from upstream";
 

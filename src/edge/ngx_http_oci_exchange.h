@@ -38,6 +38,9 @@ struct ngx_http_oci_exchange_s {
     ngx_int_t                  (*send)(ngx_http_oci_exchange_t *x,
                                        ngx_buf_t *b);
 
+    /* NULL, or called when all of it has been written; posts, no more */
+    void                       (*asked)(ngx_http_oci_exchange_t *x);
+
     /* as ngx_http_oci_fetch_header_pt; NGX_DECLINED: without its body */
     ngx_int_t                  (*header)(ngx_http_oci_exchange_t *x);
 

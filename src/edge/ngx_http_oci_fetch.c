@@ -33,6 +33,7 @@ static void ngx_http_oci_fetch_timer(ngx_event_t *ev);
 static void ngx_http_oci_fetch_authorized(ngx_http_oci_auth_t *auth,
     ngx_int_t rc);
 static void ngx_http_oci_fetch_request(ngx_http_oci_fetch_t *f);
+static void ngx_http_oci_fetch_asked(ngx_http_oci_exchange_t *ex);
 static ngx_int_t ngx_http_oci_fetch_header(ngx_http_oci_exchange_t *ex);
 static ngx_uint_t ngx_http_oci_fetch_redirected(ngx_http_oci_fetch_t *f);
 static ngx_int_t ngx_http_oci_fetch_give_header(ngx_http_oci_fetch_t *f);
@@ -352,6 +353,7 @@ ngx_http_oci_fetch_request(ngx_http_oci_fetch_t *f)
         return;
     }
 
+    ex->asked = f->asked ? ngx_http_oci_fetch_asked : NULL;
     ex->header = ngx_http_oci_fetch_header;
     ex->body = ngx_http_oci_fetch_body;
     ex->send = ngx_http_oci_fetch_send;
@@ -361,6 +363,17 @@ ngx_http_oci_fetch_request(ngx_http_oci_fetch_t *f)
     f->log->action = "connecting to upstream";
 
     ngx_http_oci_exchange_start(ex);
+}
+
+
+static void
+ngx_http_oci_fetch_asked(ngx_http_oci_exchange_t *ex)
+{
+    ngx_http_oci_fetch_t  *f;
+
+    f = ex->data;
+
+    f->asked(f);
 }
 
 

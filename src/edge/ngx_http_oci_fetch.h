@@ -66,6 +66,12 @@ typedef void (*ngx_http_oci_fetch_done_pt)(ngx_http_oci_fetch_t *f,
     ngx_http_oci_fetch_rc_e rc);
 
 /*
+ * All of a request has been written: once for each that is sent for this
+ * fetch.  It may post events, and nothing else.
+ */
+typedef void (*ngx_http_oci_fetch_asked_pt)(ngx_http_oci_fetch_t *f);
+
+/*
  * The next piece of a request body: NGX_OK with b->pos to b->last, which
  * stay untouched until the next call; NGX_AGAIN: none yet, go on after
  * ngx_http_oci_fetch_resume(); NGX_DONE: no more; NGX_ERROR as above.
@@ -140,6 +146,7 @@ struct ngx_http_oci_fetch_s {
 
     void                           *data;       /* the owner's */
 
+    ngx_http_oci_fetch_asked_pt     asked;      /* may be NULL */
     ngx_http_oci_fetch_header_pt    header;     /* may be NULL */
     ngx_http_oci_fetch_body_pt      body;       /* NULL: body is dropped */
     ngx_http_oci_fetch_done_pt      done;

@@ -9,8 +9,6 @@
 
 #include "ngx_http_oci_fill_part.h"
 
-#include "oci_blob.h"
-
 #include <time.h>
 
 
@@ -21,12 +19,9 @@ static ngx_http_oci_fill_t *ngx_http_oci_fill_find(ngx_http_oci_fill_ask_t
     *ask);
 static ngx_http_oci_fill_t *ngx_http_oci_fill_create(ngx_http_oci_fill_ask_t
     *ask);
-static int ngx_http_oci_fill_open_work(void *data);
-static void ngx_http_oci_fill_open_done(void *data, int rc);
-static void ngx_http_oci_fill_opened(ngx_http_oci_fill_t *fill, int rc);
 static void ngx_http_oci_fill_tick(ngx_event_t *ev);
-static void ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill);
 static void ngx_http_oci_fill_drop(ngx_http_oci_fill_t *fill);
+static ngx_uint_t ngx_http_oci_fill_undo(ngx_http_oci_fill_t *fill);
 static ngx_uint_t ngx_http_oci_fill_idle(ngx_http_oci_fill_t *fill);
 static void ngx_http_oci_fill_news_event(ngx_event_t *ev);
 static void ngx_http_oci_fill_unhash(ngx_http_oci_fill_t *fill);
@@ -39,6 +34,7 @@ ngx_int_t
 ngx_http_oci_fill_join(ngx_http_oci_fill_ask_t *ask,
     ngx_http_oci_reader_t *rd)
 {
+    int                     turn;
     ngx_http_oci_fill_t    *fill;
     ngx_http_oci_source_t  *source;
 
@@ -48,6 +44,10 @@ ngx_http_oci_fill_join(ngx_http_oci_fill_ask_t *ask,
     rd->ranges = NULL;
 
     fill = ngx_http_oci_fill_find(ask);
+
+    if (fill && ask->fresh) {
+        return NGX_DECLINED;
+    }
 
     if (fill == NULL) {
 
@@ -59,11 +59,23 @@ ngx_http_oci_fill_join(ngx_http_oci_fill_ask_t *ask,
             return NGX_BUSY;
         }
 
+        turn = ngx_http_oci_fill_fresh(ask);
+
+        if (turn == -1 && ask->fresh) {
+            return NGX_DECLINED;
+        }
+
         fill = ngx_http_oci_fill_create(ask);
+
         if (fill == NULL) {
+            if (turn != -1) {
+                close(turn);
+            }
+
             return NGX_ERROR;
         }
 
+        fill->turn = turn;
         fill->starter = rd;
     }
 
@@ -82,11 +94,12 @@ ngx_http_oci_fill_join(ngx_http_oci_fill_ask_t *ask,
 
     ngx_queue_insert_tail(&fill->readers, &rd->queue);
 
-    if (fill->state == NGX_HTTP_OCI_FILL_OPENING && !fill->open.busy) {
-        ngx_http_oci_fill_open(fill);
+    if (fill->state == NGX_HTTP_OCI_FILL_OPENING && !fill->open.busy
+        && fill->turn != -1 && fill->probe == NULL)
+    {
+        ngx_http_oci_fill_probe(fill);
     }
 
-    ngx_http_oci_fill_look_around(fill);
     ngx_http_oci_fill_news(fill);
 
     return NGX_OK;
@@ -139,8 +152,6 @@ ngx_http_oci_fill_continue(ngx_http_oci_fill_ask_t *ask)
         ngx_http_oci_fill_release(fill);
         return NGX_ERROR;
     }
-
-    ngx_http_oci_fill_open(fill);
 
     /* it stays for as long as it has something to do */
 
@@ -199,7 +210,10 @@ ngx_http_oci_fill_woken(void)
 
         /* a map is there, or is not to come */
 
-        if (fill->state == NGX_HTTP_OCI_FILL_WAITING && !fill->open.busy) {
+        if (fill->open.busy) {
+            fill->again = 1;
+
+        } else if (fill->state == NGX_HTTP_OCI_FILL_WAITING) {
             ngx_http_oci_fill_open(fill);
         }
 
@@ -283,15 +297,15 @@ ngx_http_oci_fill_create(ngx_http_oci_fill_ask_t *ask)
     fill->digest = *ask->digest;
     fill->size = -1;
     fill->retry_after = -1;
-    fill->file.lock = -1;
-    fill->file.fd = -1;
+
+    oci_fill_init(&fill->file, fill->store, &fill->digest);
 
     ngx_queue_init(&fill->readers);
     ngx_queue_init(&fill->sources);
     ngx_queue_init(&fill->fetches);
 
-    ngx_http_oci_job_init(&fill->open, fill->log, ngx_http_oci_fill_open_work,
-                          ngx_http_oci_fill_open_done, fill);
+    ngx_http_oci_fill_open_init(fill);
+    ngx_http_oci_fill_probe_init(fill);
     ngx_http_oci_fill_end_init(fill);
 
     fill->tick.handler = ngx_http_oci_fill_tick;
@@ -306,143 +320,6 @@ ngx_http_oci_fill_create(ngx_http_oci_fill_ask_t *ask)
     ngx_queue_insert_tail(&ngx_http_oci_fills, &fill->queue);
 
     return fill;
-}
-
-
-/* looks at the disk, or, where it holds that right, gives it its size */
-
-void
-ngx_http_oci_fill_open(ngx_http_oci_fill_t *fill)
-{
-    if (ngx_http_oci_job_post(&fill->open, fill->threads) != NGX_OK) {
-        ngx_http_oci_fill_fail(fill, NGX_HTTP_SERVICE_UNAVAILABLE, 1);
-    }
-}
-
-
-static int
-ngx_http_oci_fill_open_work(void *data)
-{
-    ngx_http_oci_fill_t  *fill = data;
-
-    int       rc;
-    int64_t   size;
-    uint32_t  chunk;
-
-    chunk = ngx_http_oci_fill_grain(fill->conf);
-
-    if (fill->sizing) {
-        return ngx_http_oci_fill_size_work(fill, chunk);
-    }
-
-    rc = oci_blob_known(fill->store, &fill->digest, &size);
-
-    if (rc == OCI_OK) {
-        return OCI_EXISTS;
-    }
-
-    if (rc == OCI_ERROR) {
-        return rc;
-    }
-
-    /* a size that a manifest tells is anybody's: the upstream's counts */
-
-    rc = oci_fill_open(&fill->file, fill->store, &fill->digest, -1, chunk,
-                       fill->reserve);
-
-    if (rc == OCI_OK && fill->file.image == NULL) {
-
-        /* no map, and nobody told the size: one process asks */
-
-        rc = oci_fill_probe(&fill->file);
-
-        if (rc != OCI_OK) {
-            oci_fill_close(&fill->file);
-            return rc;
-        }
-
-        fill->probing = 1;
-
-    } else if (rc != OCI_OK || !fill->file.created) {
-        return rc;
-    }
-
-    /* it is a new one: another may have ended since we looked */
-
-    if (oci_blob_known(fill->store, &fill->digest, &size) != OCI_OK) {
-        return OCI_OK;
-    }
-
-    (void) oci_fill_discard(&fill->file);
-    oci_fill_close(&fill->file);
-
-    fill->probing = 0;
-
-    return OCI_EXISTS;
-}
-
-
-static void
-ngx_http_oci_fill_open_done(void *data, int rc)
-{
-    ngx_http_oci_fill_t  *fill = data;
-
-    fill->busy++;
-
-    if (fill->sizing) {
-        ngx_http_oci_fill_sized(fill, rc);
-
-    } else if (fill->state != NGX_HTTP_OCI_FILL_FAILED) {
-        ngx_http_oci_fill_opened(fill, rc);
-    }
-
-    ngx_http_oci_fill_look_around(fill);
-
-    fill->busy--;
-
-    ngx_http_oci_fill_release(fill);
-}
-
-
-static void
-ngx_http_oci_fill_opened(ngx_http_oci_fill_t *fill, int rc)
-{
-    switch (rc) {
-
-    case OCI_OK:
-
-        if (fill->file.image == NULL) {
-            ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_ASKING);
-            ngx_http_oci_fill_probe(fill);
-            return;
-        }
-
-        fill->size = fill->file.map.size;
-        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_RUNNING);
-        return;
-
-    case OCI_EXISTS:
-        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_PRESENT);
-        return;
-
-    case OCI_AGAIN:
-        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_WAITING);
-        return;
-
-    case OCI_RANGE:
-        ngx_log_error(NGX_LOG_WARN, fill->log, 0,
-                      "oci: no room for %V, it is passed on without a file",
-                      &fill->path);
-        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_DIRECT);
-        return;
-
-    case OCI_CONFLICT:
-        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_DIRECT);
-        return;
-
-    default:
-        ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
-    }
 }
 
 
@@ -489,7 +366,7 @@ ngx_http_oci_fill_fail(ngx_http_oci_fill_t *fill, ngx_uint_t status,
 void
 ngx_http_oci_fill_progress(ngx_http_oci_fill_t *fill)
 {
-    if (fill->file.image != NULL) {
+    if (!ngx_http_oci_fill_unsettled(fill) && fill->file.image != NULL) {
         ngx_http_oci_wake(oci_chunkmap_waiters(&fill->file.map));
     }
 
@@ -574,6 +451,7 @@ ngx_http_oci_fill_tick(ngx_event_t *ev)
 
     fill = ev->data;
     fill->busy++;
+    fill->later = 0;
 
     if (fill->state == NGX_HTTP_OCI_FILL_WAITING && !fill->open.busy) {
         ngx_http_oci_fill_open(fill);
@@ -581,6 +459,11 @@ ngx_http_oci_fill_tick(ngx_event_t *ev)
 
     if (fill->state == NGX_HTTP_OCI_FILL_RUNNING) {
         ngx_http_oci_fill_renew(fill);
+
+        if (fill->rests && !fill->end.busy) {
+            fill->rests = 0;
+            (void) ngx_http_oci_job_post(&fill->rest, fill->threads);
+        }
     }
 
     ngx_http_oci_fill_look_around(fill);
@@ -600,7 +483,7 @@ ngx_http_oci_fill_tick(ngx_event_t *ev)
 
 /* what is to be done next, whoever has brought it about */
 
-static void
+void
 ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
 {
     fill->busy++;
@@ -609,14 +492,32 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
 
     switch (fill->state) {
 
+    case NGX_HTTP_OCI_FILL_OPENING:
+
+        /* while the upstream thinks, not while it is being asked */
+
+        if (!fill->open.busy && (fill->probe == NULL || fill->probe->asked)) {
+            ngx_http_oci_fill_open(fill);
+        }
+
+        break;
+
     case NGX_HTTP_OCI_FILL_ASKING:
 
-        if (fill->open.busy) {
+        if (ngx_http_oci_fill_unsettled(fill)) {
+            break;
+        }
+
+        if (fill->discard || fill->end.busy) {
+
+            /* nobody asked any more: it begins anew when nothing is left */
+
+            ngx_http_oci_fill_end(fill);
             break;
         }
 
         if (fill->sizing) {
-            ngx_http_oci_fill_open(fill);
+            ngx_http_oci_fill_make(fill);
 
         } else if (fill->spool) {
             ngx_http_oci_fill_end(fill);
@@ -670,26 +571,46 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
 static void
 ngx_http_oci_fill_drop(ngx_http_oci_fill_t *fill)
 {
-    if (fill->open.busy || fill->verify.busy) {
+    if (ngx_http_oci_fill_unsettled(fill) || fill->verify.busy
+        || fill->rest.busy)
+    {
         return;
     }
 
     if (fill->sizing) {
-        ngx_http_oci_fill_sized(fill, OCI_AGAIN);
+        ngx_http_oci_fill_probe_lost(fill);
     }
 
     if (!ngx_queue_empty(&fill->fetches)) {
         return;
     }
 
-    if (fill->probing && fill->file.image == NULL) {
-        fill->probing = 0;
-        fill->discard = 1;
-    }
-
-    if (fill->discard) {
+    if (fill->discard || ngx_http_oci_fill_undo(fill)) {
         ngx_http_oci_fill_end(fill);
     }
+}
+
+
+/*
+ * 1 if it is to be discarded since nobody could say how long it is; nobody
+ * else asks before nothing of it is left.
+ */
+
+static ngx_uint_t
+ngx_http_oci_fill_undo(ngx_http_oci_fill_t *fill)
+{
+    if (fill->turn == -1 || fill->file.image != NULL) {
+        return 0;
+    }
+
+    if (fill->file.lock == -1) {
+        ngx_http_oci_fill_turn_end(fill);
+        return 0;
+    }
+
+    fill->discard = 1;
+
+    return 1;
 }
 
 
@@ -698,7 +619,8 @@ ngx_http_oci_fill_idle(ngx_http_oci_fill_t *fill)
 {
     return ngx_queue_empty(&fill->readers)
            && ngx_queue_empty(&fill->fetches)
-           && !fill->open.busy && !fill->verify.busy && !fill->end.busy
+           && !ngx_http_oci_fill_unsettled(fill)
+           && !fill->rest.busy && !fill->verify.busy && !fill->end.busy
            && !fill->discard && fill->spool == NULL;
 }
 
@@ -734,12 +656,7 @@ ngx_http_oci_fill_release(ngx_http_oci_fill_t *fill)
         }
     }
 
-    if (fill->probing && fill->file.image == NULL) {
-
-        /* nobody could say how long it is: nothing is left of it */
-
-        fill->probing = 0;
-        fill->discard = 1;
+    if (ngx_http_oci_fill_undo(fill)) {
         ngx_http_oci_fill_end(fill);
 
         if (!fill->tick.timer_set) {
@@ -761,6 +678,7 @@ ngx_http_oci_fill_release(ngx_http_oci_fill_t *fill)
     }
 
     oci_fill_close(&fill->file);
+    ngx_http_oci_fill_turn_end(fill);
 
     ngx_http_oci_fill_unhash(fill);
     ngx_queue_remove(&fill->queue);

@@ -205,15 +205,14 @@ ngx_http_oci_fill_corrupt(ngx_http_oci_fill_t *fill)
 void
 ngx_http_oci_fill_end(ngx_http_oci_fill_t *fill)
 {
-    ngx_uint_t              n;
     ngx_queue_t            *q;
-    ngx_http_oci_source_t  *source;
+    ngx_http_oci_source_t  *source, **link;
 
-    if (fill->end.busy) {
+    if (fill->end.busy || fill->rest.busy) {
         return;
     }
 
-    n = fill->spool ? 1 : 0;
+    link = &fill->links;
 
     for (q = ngx_queue_head(&fill->sources);
          !fill->discard && q != ngx_queue_sentinel(&fill->sources);
@@ -221,12 +220,15 @@ ngx_http_oci_fill_end(ngx_http_oci_fill_t *fill)
     {
         source = ngx_queue_data(q, ngx_http_oci_source_t, queue);
 
-        source->linking = (source->state == NGX_HTTP_OCI_SOURCE_YES
-                           && !source->linked);
-        n += source->linking;
+        if (source->state == NGX_HTTP_OCI_SOURCE_YES && !source->linked) {
+            *link = source;
+            link = &source->link;
+        }
     }
 
-    if (n == 0 && !fill->discard) {
+    *link = NULL;
+
+    if (fill->links == NULL && fill->spool == NULL && !fill->discard) {
 
         if (fill->state == NGX_HTTP_OCI_FILL_RUNNING
             && ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES))
@@ -247,8 +249,7 @@ ngx_http_oci_fill_end_work(void *data)
     ngx_http_oci_fill_t  *fill = data;
 
     int                     rc;
-    ngx_queue_t            *q;
-    ngx_http_oci_source_t  *source, *next;
+    ngx_http_oci_source_t  *source;
 
     if (fill->discard) {
         return oci_fill_discard(&fill->file);
@@ -258,33 +259,17 @@ ngx_http_oci_fill_end_work(void *data)
         return ngx_http_oci_spool_end(fill);
     }
 
-    /* sources are added at the end only, and none goes before the fill */
-
-    source = NULL;
     rc = OCI_OK;
 
-    for (q = ngx_queue_head(&fill->sources);
-         q != ngx_queue_sentinel(&fill->sources);
-         q = ngx_queue_next(q))
-    {
-        next = ngx_queue_data(q, ngx_http_oci_source_t, queue);
+    for (source = fill->links; source; source = source->link) {
+        rc = ngx_http_oci_fill_link(fill, source, source->link == NULL);
 
-        if (!next->linking) {
-            continue;
+        if (rc != OCI_OK) {
+            break;
         }
-
-        if (source) {
-            rc = ngx_http_oci_fill_link(fill, source, 0);
-
-            if (rc != OCI_OK) {
-                return rc;
-            }
-        }
-
-        source = next;
     }
 
-    return source ? ngx_http_oci_fill_link(fill, source, 1) : rc;
+    return rc;
 }
 
 
@@ -308,7 +293,6 @@ ngx_http_oci_fill_end_done(void *data, int rc)
 {
     ngx_http_oci_fill_t  *fill = data;
 
-    ngx_queue_t            *q;
     ngx_http_oci_source_t  *source;
 
     fill->busy++;
@@ -327,6 +311,19 @@ ngx_http_oci_fill_end_done(void *data, int rc)
 
     if (fill->discard) {
         fill->discard = 0;
+        ngx_http_oci_fill_turn_end(fill);
+
+        if (fill->state == NGX_HTTP_OCI_FILL_ASKING) {
+            oci_fill_close(&fill->file);
+
+            if (!ngx_queue_empty(&fill->readers)) {
+
+                /* who has come meanwhile */
+
+                ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_OPENING);
+            }
+        }
+
         goto done;
     }
 
@@ -342,16 +339,8 @@ ngx_http_oci_fill_end_done(void *data, int rc)
         goto done;
     }
 
-    for (q = ngx_queue_head(&fill->sources);
-         q != ngx_queue_sentinel(&fill->sources);
-         q = ngx_queue_next(q))
-    {
-        source = ngx_queue_data(q, ngx_http_oci_source_t, queue);
-
-        if (source->linking) {
-            source->linking = 0;
-            source->linked = 1;
-        }
+    for (source = fill->links; source; source = source->link) {
+        source->linked = 1;
     }
 
     if (fill->state == NGX_HTTP_OCI_FILL_RUNNING) {

@@ -16,6 +16,7 @@
 #define NGX_HTTP_OCI_FILL_TRIES_MAX   10
 
 
+static void ngx_http_oci_fill_asked(ngx_http_oci_fetch_t *f);
 static ngx_int_t ngx_http_oci_fill_header(ngx_http_oci_fetch_t *f);
 static ngx_int_t ngx_http_oci_fill_header_probe(
     ngx_http_oci_fill_fetch_t *ff, oci_response_t *r);
@@ -56,6 +57,7 @@ ngx_http_oci_fill_fetch_create(ngx_http_oci_fill_t *fill,
 
     f->path = fill->path;
     f->authorization = source->authorization;
+    f->asked = ngx_http_oci_fill_asked;
     f->header = ngx_http_oci_fill_header;
     f->body = ngx_http_oci_fill_body;
     f->done = ngx_http_oci_fill_done;
@@ -90,6 +92,20 @@ ngx_http_oci_fill_fetch_start(ngx_http_oci_fill_fetch_t *ff)
     ngx_http_oci_fetch_start(ff->fetch);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_oci_fill_asked(ngx_http_oci_fetch_t *f)
+{
+    ngx_http_oci_fill_fetch_t  *ff;
+
+    ff = f->data;
+
+    if (!ff->asked) {
+        ff->asked = 1;
+        ngx_http_oci_fill_news(ff->fill);
+    }
 }
 
 
@@ -192,8 +208,10 @@ ngx_http_oci_fill_header_probe(ngx_http_oci_fill_fetch_t *ff,
 
     ngx_http_oci_source_set(ff->source, NGX_HTTP_OCI_SOURCE_YES, 0, -1);
 
+    /* the first bytes go into the file when it is made, if they are here */
+
     fill->sizing = 1;
-    ngx_http_oci_fill_open(fill);
+    ngx_http_oci_fill_news(fill);
 
     return (r->status == 416) ? NGX_ERROR : NGX_OK;
 }
@@ -217,7 +235,7 @@ ngx_http_oci_fill_header_whole(ngx_http_oci_fill_fetch_t *ff,
 
     ngx_http_oci_fill_let_go(ff);
 
-    if (fill->single || oci_fill_probe(&fill->file) != OCI_OK) {
+    if (fill->single || ngx_http_oci_fill_turn(fill) != NGX_OK) {
         ff->lost = 1;
         return NGX_ERROR;
     }
@@ -279,6 +297,7 @@ ngx_http_oci_fill_other_size(ngx_http_oci_fill_fetch_t *ff, off_t size)
 static ngx_int_t
 ngx_http_oci_fill_body(ngx_http_oci_fetch_t *f, u_char *p, size_t n)
 {
+    ngx_int_t                   rc;
     ngx_http_oci_reader_t      *rd;
     ngx_http_oci_fill_fetch_t  *ff;
 
@@ -304,7 +323,13 @@ ngx_http_oci_fill_body(ngx_http_oci_fetch_t *f, u_char *p, size_t n)
         *rd->bytes += n;
     }
 
-    return ngx_http_oci_fill_take(ff, p, n);
+    rc = ngx_http_oci_fill_take(ff, p, n);
+
+    if (ff->probe) {
+        ngx_http_oci_fill_make(ff->fill);
+    }
+
+    return rc;
 }
 
 
@@ -358,7 +383,7 @@ ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff)
 
     if (ff->whole && fill->single) {
         fill->single = 0;
-        oci_fill_probe_end(&fill->file);
+        ngx_http_oci_fill_turn_end(fill);
     }
 
     ngx_queue_remove(&ff->queue);
@@ -374,7 +399,9 @@ ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff)
         fill->spooler = ff->source;
         ff->spool = NULL;
 
-        ngx_http_oci_fill_end(fill);
+        if (!ngx_http_oci_fill_unsettled(fill)) {
+            ngx_http_oci_fill_end(fill);
+        }
 
     } else if (fill->state != NGX_HTTP_OCI_FILL_FAILED) {
         ngx_http_oci_fill_judge(fill, ff);

@@ -27,7 +27,8 @@
 
 
 typedef enum {
-    NGX_HTTP_OCI_FILL_OPENING = 0,  /* a job looks at the disk */
+    NGX_HTTP_OCI_FILL_OPENING = 0,  /* a job looks at the disk; it may be
+                                       asked for already */
     NGX_HTTP_OCI_FILL_ASKING,       /* this worker asks how long it is */
     NGX_HTTP_OCI_FILL_WAITING,      /* somebody else does */
     NGX_HTTP_OCI_FILL_RUNNING,      /* there is a file */
@@ -59,8 +60,8 @@ struct ngx_http_oci_source_s {
     ngx_http_oci_inquiry_t      *ask;
     ngx_uint_t                   status;        /* of a NO */
     ngx_int_t                    retry_after;
+    ngx_http_oci_source_t       *link;          /* the next to be linked */
     unsigned                     linked:1;      /* its repository has it */
-    unsigned                     linking:1;
     unsigned                     answers:1;     /* as its circuit knows */
 };
 
@@ -101,12 +102,22 @@ typedef struct {
     ngx_int_t                    retry_after;
     ngx_uint_t                   failed;        /* NGX_HTTP_OCI_CIRCUIT_... */
 
+    /* set in threads, too: no bits, which share their words with others */
+
+    ngx_uint_t                   claimed;
+    ngx_atomic_t                 offer;         /* of out, as its file is
+                                                   made: see there */
+    ngx_uint_t                   written;       /* out was, as its file was
+                                                   made, and */
+    int                          wrote;         /* this came of it */
+
+
     unsigned                     begun:1;       /* it has written */
     unsigned                     hurry:1;
-    unsigned                     claimed:1;
     unsigned                     probe:1;       /* asks for the size too */
     unsigned                     whole:1;       /* the upstream has no ranges */
     unsigned                     spooled:1;     /* nor tells it a length */
+    unsigned                     asked:1;       /* the request has gone */
     unsigned                     answered:1;
     unsigned                     paused:1;
     unsigned                     useless:1;     /* its body is dropped */
@@ -142,15 +153,22 @@ struct ngx_http_oci_fill_s {
     ngx_queue_t                  fetches;
     ngx_uint_t                   nfetches;
 
-    ngx_http_oci_job_t           open;          /* open, or give the size */
+    ngx_http_oci_job_t           open;
+    ngx_http_oci_job_t           make;          /* give it its size */
+    ngx_http_oci_job_t           rest;          /* what can wait of that */
     ngx_http_oci_job_t           verify;
     ngx_http_oci_job_t           end;           /* link, or discard */
     ngx_event_t                  tick;
     ngx_event_t                  news;
 
+    int                          turn;          /* to ask, -1: not ours */
     ngx_http_oci_fill_fetch_t   *probe;         /* waits for its file */
+    ngx_http_oci_source_t       *from;          /* that it began with, NULL:
+                                                   nobody need know */
     void                        *spool;         /* whole, to be looked at */
     ngx_http_oci_source_t       *spooler;
+    ngx_http_oci_source_t       *links;         /* of the end job; no queue:
+                                                   sources are added */
     off_t                        cursor;        /* all before it is there */
     ngx_uint_t                   failures;      /* in a row */
     off_t                        moved;         /* bytes since the last */
@@ -159,9 +177,11 @@ struct ngx_http_oci_fill_s {
     ngx_uint_t                   busy;          /* handlers that run now */
 
     unsigned                     hashed:1;      /* found by its digest */
-    unsigned                     probing:1;     /* it holds that right */
-    unsigned                     sizing:1;      /* open gives it its size */
-    unsigned                     single:1;      /* the same, for a stream */
+    unsigned                     rests:1;       /* rest is to be posted */
+    unsigned                     sizing:1;      /* a file is to be made, */
+    unsigned                     later:1;       /* not before the next tick */
+    unsigned                     again:1;       /* woken as open looked */
+    unsigned                     single:1;      /* the turn is a stream's */
     unsigned                     verified:1;
     unsigned                     discard:1;
     unsigned                     counted:1;
@@ -176,8 +196,16 @@ void ngx_http_oci_fill_set(ngx_http_oci_fill_t *fill,
     ngx_http_oci_fill_state_e state);
 void ngx_http_oci_fill_fail(ngx_http_oci_fill_t *fill, ngx_uint_t status,
     ngx_int_t retry_after);
-void ngx_http_oci_fill_open(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_release(ngx_http_oci_fill_t *fill);
+
+/* fill_open.c */
+
+/* the turn to ask for what nobody has begun with, or -1 */
+int ngx_http_oci_fill_fresh(ngx_http_oci_fill_ask_t *ask);
+
+void ngx_http_oci_fill_open_init(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_open(ngx_http_oci_fill_t *fill);
 
 /* fill_source.c */
 ngx_http_oci_source_t *ngx_http_oci_source_get(ngx_http_oci_fill_t *fill,
@@ -191,12 +219,19 @@ ngx_http_oci_source_t *ngx_http_oci_source_pick(ngx_http_oci_fill_t *fill,
 ngx_uint_t ngx_http_oci_source_dead(ngx_http_oci_source_t *source);
 void ngx_http_oci_source_cancel(ngx_http_oci_fill_t *fill);
 
+/* fill_probe.c */
+void ngx_http_oci_fill_probe_init(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_probe(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_probe_lost(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_make(ngx_http_oci_fill_t *fill);
+ngx_int_t ngx_http_oci_fill_turn(ngx_http_oci_fill_t *fill);
+void ngx_http_oci_fill_turn_end(ngx_http_oci_fill_t *fill);
+
 /* fill_schedule.c */
 void ngx_http_oci_fill_schedule(ngx_http_oci_fill_t *fill);
-void ngx_http_oci_fill_probe(ngx_http_oci_fill_t *fill);
 uint32_t ngx_http_oci_fill_grain(ngx_http_oci_edge_conf_t *conf);
-int ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill, uint32_t chunk);
-void ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc);
+off_t ngx_http_oci_fill_run(ngx_http_oci_fill_t *fill, uint32_t i, uint32_t n,
+    uint64_t token, uint64_t now);
 
 /* fill_fetch.c */
 ngx_http_oci_fill_fetch_t *ngx_http_oci_fill_fetch_create(
@@ -216,6 +251,10 @@ ngx_int_t ngx_http_oci_fill_take(ngx_http_oci_fill_fetch_t *ff, u_char *p,
     size_t n);
 void ngx_http_oci_fill_write(ngx_http_oci_fill_fetch_t *ff);
 void ngx_http_oci_fill_write_init(ngx_http_oci_fill_fetch_t *ff);
+void ngx_http_oci_fill_hand(ngx_http_oci_fill_fetch_t *ff);
+int ngx_http_oci_fill_write_work(void *data);
+void ngx_http_oci_fill_write_done(void *data, int rc);
+void ngx_http_oci_fill_written(ngx_http_oci_fill_fetch_t *ff);
 void ngx_http_oci_fill_write_free(ngx_http_oci_fill_fetch_t *ff);
 void ngx_http_oci_fill_let_go(ngx_http_oci_fill_fetch_t *ff);
 
@@ -231,6 +270,12 @@ void ngx_http_oci_fill_corrupt(ngx_http_oci_fill_t *fill);
 void ngx_http_oci_fill_end_init(ngx_http_oci_fill_t *fill);
 
 uint64_t ngx_http_oci_fill_now(void);
+
+
+/* a thread opens or makes its file: nobody else may look into that */
+
+#define ngx_http_oci_fill_unsettled(fill)                                     \
+    ((fill)->open.busy || (fill)->make.busy)
 
 
 #define ngx_http_oci_fill_stat(fill, counter, n)                              \

@@ -16,12 +16,7 @@
 #define NGX_HTTP_OCI_FILL_PARTS  8              /* of oci_fill_chunk */
 #define NGX_HTTP_OCI_FILL_GRAIN  (64 * 1024)    /* no chunk is smaller */
 
-#define NGX_HTTP_OCI_FILL_ROOM      2000        /* ms to wait for some */
-#define NGX_HTTP_OCI_FILL_ROOM_ALL  5000
 
-
-static void ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
-    ngx_http_oci_fill_fetch_t *ff);
 static ngx_uint_t ngx_http_oci_fill_whole(ngx_http_oci_fill_t *fill);
 static uint32_t ngx_http_oci_fill_wanted(ngx_http_oci_fill_t *fill,
     off_t window, ngx_uint_t background, uint64_t now);
@@ -31,11 +26,8 @@ static ngx_int_t ngx_http_oci_fill_chunk(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_t *source, uint32_t i, uint64_t now);
 static uint32_t ngx_http_oci_fill_share(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_t *source);
-static off_t ngx_http_oci_fill_run(ngx_http_oci_fill_t *fill, uint32_t i,
-    uint32_t n, uint64_t token, uint64_t now);
 static void ngx_http_oci_fill_stream(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_t *source);
-static ngx_uint_t ngx_http_oci_fill_room(ngx_http_oci_fill_t *fill);
 
 
 void
@@ -277,7 +269,7 @@ ngx_http_oci_fill_share(ngx_http_oci_fill_t *fill,
 
 /* takes what follows a chunk, n in all: where the request ends */
 
-static off_t
+off_t
 ngx_http_oci_fill_run(ngx_http_oci_fill_t *fill, uint32_t i, uint32_t n,
     uint64_t token, uint64_t now)
 {
@@ -307,13 +299,13 @@ ngx_http_oci_fill_stream(ngx_http_oci_fill_t *fill,
 {
     ngx_http_oci_fill_fetch_t  *ff;
 
-    if (fill->single || oci_fill_probe(&fill->file) != OCI_OK) {
+    if (fill->single || ngx_http_oci_fill_turn(fill) != NGX_OK) {
         return;
     }
 
     ff = ngx_http_oci_fill_fetch_create(fill, source);
     if (ff == NULL) {
-        oci_fill_probe_end(&fill->file);
+        ngx_http_oci_fill_turn_end(fill);
         return;
     }
 
@@ -323,279 +315,4 @@ ngx_http_oci_fill_stream(ngx_http_oci_fill_t *fill,
     ff->to = fill->file.map.size;
 
     (void) ngx_http_oci_fill_fetch_start(ff);
-}
-
-
-/* asks for the first chunk, and so for how long the whole is */
-
-void
-ngx_http_oci_fill_probe(ngx_http_oci_fill_t *fill)
-{
-    ngx_http_oci_source_t      *source;
-    ngx_http_oci_fill_fetch_t  *ff;
-
-    if (fill->failures
-        && (ngx_msec_int_t) (fill->retry_at - ngx_current_msec) > 0)
-    {
-        return;
-    }
-
-    source = ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES);
-
-    if (source == NULL) {
-        source = ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_NEW);
-    }
-
-    if (source == NULL || ngx_http_oci_fill_dead(fill, source)) {
-        return;
-    }
-
-    ff = ngx_http_oci_fill_fetch_create(fill, source);
-
-    if (ff == NULL) {
-        ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
-        return;
-    }
-
-    if (source->state == NGX_HTTP_OCI_SOURCE_NEW) {
-        ngx_http_oci_source_set(source, NGX_HTTP_OCI_SOURCE_ASKING, 0, -1);
-    }
-
-    ff->probe = 1;
-    ff->to = source->conf->fill_chunk;
-    ff->fetch->range_start = 0;
-    ff->fetch->range_end = ff->to - 1;
-
-    fill->probe = ff;
-
-    (void) ngx_http_oci_fill_fetch_start(ff);
-}
-
-
-/* whose the first chunk is, or the whole where there are no ranges */
-
-static void
-ngx_http_oci_fill_first(ngx_http_oci_fill_t *fill,
-    ngx_http_oci_fill_fetch_t *ff)
-{
-    uint32_t         n;
-    uint64_t         now;
-    oci_chunkmap_t  *map;
-
-    map = &fill->file.map;
-    now = ngx_http_oci_fill_now();
-
-    if (ff->whole) {
-        fill->single = 1;
-        oci_chunkmap_set_single(map);
-
-        if (fill->file.first) {
-            oci_chunkmap_release(map, 0, fill->file.first);
-        }
-
-    } else {
-        oci_fill_probe_end(&fill->file);
-
-        if (fill->file.first) {
-            ff->token = fill->file.first;
-            ff->claimed = 1;
-
-        } else if (map->n
-                   && oci_chunkmap_claim(map, 0, now, NGX_HTTP_OCI_FILL_TTL,
-                                         OCI_CHUNKMAP_CLAIMS, &ff->token)
-                      == OCI_OK)
-        {
-            ff->claimed = 1;
-
-        } else {
-            ff->lost = 1;
-            return;
-        }
-
-        n = (uint32_t) ((ff->to + map->chunk - 1) / map->chunk);
-
-        ff->to = ngx_min(ff->to, ngx_http_oci_fill_run(fill, 0, n, ff->token,
-                                                       now));
-    }
-}
-
-
-/* in a thread: makes the file for it */
-
-int
-ngx_http_oci_fill_size_work(ngx_http_oci_fill_t *fill, uint32_t chunk)
-{
-    int                     rc;
-    oci_fill_from_t         from;
-    ngx_http_oci_source_t  *source;
-
-    /* nobody else is to begin with what the probe has on its way */
-
-    fill->file.first = 0;
-    fill->file.claim_now = ngx_http_oci_fill_now();
-    fill->file.claim_ttl = NGX_HTTP_OCI_FILL_TTL;
-    fill->file.claim_to = fill->probe->to;
-
-    rc = oci_fill_size(&fill->file, fill->size, chunk, fill->reserve);
-
-    source = fill->probe->source;
-
-    if (rc == OCI_OK && fill->file.created && fill->size > 0
-        && ngx_http_oci_fill_alone(source->conf))
-    {
-        /* by whom it can be gone on with */
-
-        from.upstream.len = source->target->key.len;
-        from.upstream.data = source->target->key.data;
-        from.remote.len = source->target->repository.len;
-        from.remote.data = source->target->repository.data;
-        from.repo = source->repo;
-
-        (void) oci_fill_from_put(&fill->file, &from);
-    }
-
-    return rc;
-}
-
-
-/*
- * There is no room, and perhaps some can be made: 1 if that is waited for,
- * the next tick tries again.  Whoever gets nothing without a file waits
- * longer than those to whom it can be passed on.
- */
-
-static ngx_uint_t
-ngx_http_oci_fill_room(ngx_http_oci_fill_t *fill)
-{
-    ngx_msec_t              patience;
-    ngx_queue_t            *q;
-    ngx_http_oci_reader_t  *rd;
-
-    if (!fill->evicts || ngx_exiting || ngx_queue_empty(&fill->readers)
-        || ngx_http_oci_zone_hopeless(fill->zone, fill->size))
-    {
-        return 0;
-    }
-
-    patience = NGX_HTTP_OCI_FILL_ROOM;
-
-    for (q = ngx_queue_head(&fill->readers);
-         q != ngx_queue_sentinel(&fill->readers);
-         q = ngx_queue_next(q))
-    {
-        rd = ngx_queue_data(q, ngx_http_oci_reader_t, queue);
-
-        if (rd->source->conf->fill_verify == NGX_HTTP_OCI_VERIFY_ALL) {
-            patience = NGX_HTTP_OCI_FILL_ROOM_ALL;
-        }
-    }
-
-    if (fill->wanted == 0) {
-        fill->wanted = ngx_current_msec;
-
-    } else if (ngx_current_msec - fill->wanted >= patience) {
-
-        /* who waits behind this one need not wait as long once more */
-
-        ngx_http_oci_zone_vain(fill->zone, fill->size);
-        return 0;
-    }
-
-    ngx_http_oci_zone_want(fill->zone, fill->size);
-    ngx_http_oci_wake_manager();
-
-    return 1;
-}
-
-
-/* the file for it was made, or not */
-
-void
-ngx_http_oci_fill_sized(ngx_http_oci_fill_t *fill, int rc)
-{
-    oci_chunkmap_t             *map;
-    ngx_http_oci_fill_fetch_t  *ff;
-
-    if (fill->state == NGX_HTTP_OCI_FILL_ASKING
-        && (rc == OCI_AGAIN
-            || (rc == OCI_RANGE && ngx_http_oci_fill_room(fill))))
-    {
-        return;
-    }
-
-    ff = fill->probe;
-    map = &fill->file.map;
-
-    fill->probe = NULL;
-    fill->sizing = 0;
-    fill->probing = 0;
-
-    ff->probe = 0;
-
-    if (rc == OCI_OK && fill->wanted) {
-        ngx_http_oci_zone_served(fill->zone);
-    }
-
-    if (rc == OCI_OK && fill->state == NGX_HTTP_OCI_FILL_ASKING) {
-
-        ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_RUNNING);
-
-        ngx_http_oci_fill_first(fill, ff);
-
-        ff->to = ngx_min(ff->to, map->size);
-        ff->lost |= (ff->at > ff->to);
-
-        /* whoever waits for the map, in whichever worker */
-
-        ngx_http_oci_wake(~(uint64_t) 0);
-
-    } else {
-        ff->lost = 1;
-    }
-
-    if (ff->lost) {
-        ff->in.len = 0;
-    }
-
-    switch (rc) {
-
-    case OCI_OK:
-        break;
-
-    case OCI_RANGE:
-    case OCI_CONFLICT:
-
-        ngx_log_error(NGX_LOG_WARN, fill->log, 0,
-                      "oci: no room for %V, it is passed on without a file",
-                      &fill->path);
-
-        if (fill->state == NGX_HTTP_OCI_FILL_ASKING) {
-            fill->discard = 1;
-            ngx_http_oci_fill_set(fill, NGX_HTTP_OCI_FILL_DIRECT);
-        }
-
-        break;
-
-    case OCI_MISMATCH:
-        (void) ngx_http_oci_fill_other_size(ff, fill->size);
-        break;
-
-    default:
-        ngx_http_oci_fill_fail(fill, NGX_HTTP_INTERNAL_SERVER_ERROR, -1);
-    }
-
-    if (ff->lost && ff->fetch) {
-        ngx_http_oci_fetch_cancel(ff->fetch);
-        return;
-    }
-
-    ngx_http_oci_fill_write(ff);
-
-    if (ff->fetch == NULL) {
-        ngx_http_oci_fill_fetch_end(ff);
-
-    } else if (ff->paused) {
-        ff->paused = 0;
-        ngx_http_oci_fetch_resume(ff->fetch);
-    }
 }

@@ -24,11 +24,8 @@
 
 
 static void ngx_http_oci_fill_linger(ngx_event_t *ev);
-static int ngx_http_oci_fill_write_work(void *data);
 static int ngx_http_oci_fill_write_chunk(ngx_http_oci_fill_fetch_t *ff,
     uint32_t i, off_t at);
-static void ngx_http_oci_fill_write_done(void *data, int rc);
-static void ngx_http_oci_fill_written(ngx_http_oci_fill_fetch_t *ff);
 
 
 void
@@ -120,7 +117,9 @@ ngx_http_oci_fill_take(ngx_http_oci_fill_fetch_t *ff, u_char *p, size_t n)
 
     ngx_http_oci_fill_write(ff);
 
-    if (ff->in.len >= NGX_HTTP_OCI_FILL_PIECE) {
+    if (ff->in.len >= NGX_HTTP_OCI_FILL_PIECE
+        || (ff->probe && ff->fill->sizing))
+    {
         ff->paused = 1;
         return NGX_AGAIN;
     }
@@ -134,13 +133,11 @@ ngx_http_oci_fill_take(ngx_http_oci_fill_fetch_t *ff, u_char *p, size_t n)
 void
 ngx_http_oci_fill_write(ngx_http_oci_fill_fetch_t *ff)
 {
-    ngx_http_oci_piece_t  piece;
-
-    if (ff->write.busy || ff->in.len == 0 || ff->probe) {
+    if (ff->write.busy || ff->probe || ff->in.len + ff->out.len == 0) {
         return;
     }
 
-    if (ff->begun && ff->fetch && !ff->hurry
+    if (ff->begun && ff->out.len == 0 && ff->fetch && !ff->hurry
         && ff->in.len < NGX_HTTP_OCI_FILL_BATCH)
     {
         if (!ff->linger.timer_set) {
@@ -154,6 +151,28 @@ ngx_http_oci_fill_write(ngx_http_oci_fill_fetch_t *ff)
         ngx_del_timer(&ff->linger);
     }
 
+    if (ff->out.len == 0) {
+        ngx_http_oci_fill_hand(ff);
+    }
+
+    if (ngx_http_oci_job_post(&ff->write, ff->fill->threads) != NGX_OK) {
+        ff->lost = 1;
+        ff->out.len = 0;
+    }
+}
+
+
+/* what has come is what is written next */
+
+void
+ngx_http_oci_fill_hand(ngx_http_oci_fill_fetch_t *ff)
+{
+    ngx_http_oci_piece_t  piece;
+
+    if (ff->in.len == 0) {
+        return;
+    }
+
     ff->begun = 1;
 
     piece = ff->out;
@@ -162,11 +181,6 @@ ngx_http_oci_fill_write(ngx_http_oci_fill_fetch_t *ff)
     ff->in.len = 0;
 
     ff->out_at = ff->at - ff->out.len;
-
-    if (ngx_http_oci_job_post(&ff->write, ff->fill->threads) != NGX_OK) {
-        ff->lost = 1;
-        ff->out.len = 0;
-    }
 }
 
 
@@ -183,7 +197,9 @@ ngx_http_oci_fill_linger(ngx_event_t *ev)
 }
 
 
-static int
+/* runs in a thread: out goes into the file, ff has its claim */
+
+int
 ngx_http_oci_fill_write_work(void *data)
 {
     ngx_http_oci_fill_fetch_t  *ff = data;
@@ -291,7 +307,7 @@ ngx_http_oci_fill_write_chunk(ngx_http_oci_fill_fetch_t *ff, uint32_t i,
 }
 
 
-static void
+void
 ngx_http_oci_fill_write_done(void *data, int rc)
 {
     ngx_http_oci_fill_fetch_t  *ff = data;
@@ -358,7 +374,7 @@ ngx_http_oci_fill_write_done(void *data, int rc)
 
 /* goes on, or ends it; ff may be gone after it */
 
-static void
+void
 ngx_http_oci_fill_written(ngx_http_oci_fill_fetch_t *ff)
 {
     if (ff->lost) {

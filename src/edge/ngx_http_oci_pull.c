@@ -51,6 +51,9 @@ ngx_http_oci_pull(ngx_http_request_t *r, ngx_http_oci_pull_t *pull)
     case NGX_OK:
         break;
 
+    case NGX_DECLINED:
+        return NGX_DECLINED;
+
     case NGX_BUSY:
         pull->status = NGX_HTTP_BAD_GATEWAY;
         pull->retry_after = pull->reader.retry_after;

@@ -74,7 +74,8 @@ struct ngx_http_oci_pull_s {
 
 
 /*
- * GET or HEAD.  Returns NGX_DONE, or a status.  answer() is not called from
+ * GET or HEAD.  Returns NGX_DONE, a status, or NGX_DECLINED, as
+ * ngx_http_oci_fill_join() with ask.fresh.  answer() is not called from
  * inside; the request is held until it is finalized here.
  */
 ngx_int_t ngx_http_oci_pull(ngx_http_request_t *r, ngx_http_oci_pull_t *pull);

@@ -100,6 +100,21 @@ ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     bp->repo = ask->repo;
     bp->digest = ask->digest;
 
+    if (r->method != NGX_HTTP_HEAD) {
+
+        /* the first answer of the upstream says it all, manifests nothing */
+
+        ask->fresh = 1;
+
+        rc = ngx_http_oci_pull(r, &bp->pull);
+
+        if (rc != NGX_DECLINED) {
+            return rc;
+        }
+
+        ask->fresh = 0;
+    }
+
     return ngx_http_oci_task_begin(r, olcf->read_pool,
                                    ngx_http_oci_blob_pull_work,
                                    ngx_http_oci_blob_pull_done, bp, 0);

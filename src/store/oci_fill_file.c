@@ -2,7 +2,7 @@
 /*
  * Copyright (C) the ngx_http_oci_module authors
  *
- * Fills: their files, made, found and taken over.
+ * Fills: their files, found, opened and taken over.
  */
 
 
@@ -22,7 +22,6 @@
 
 #define OCI_FILL_TRIES  8
 #define OCI_FILL_CHECK  (64 * 1024)
-#define OCI_FILL_FILES  6
 
 
 static int oci_fill_enter(oci_fill_file_t *f);
@@ -31,22 +30,22 @@ static int oci_fill_map(oci_fill_file_t *f, int64_t size, uint32_t chunk,
 static int oci_fill_load(oci_fill_file_t *f);
 static int oci_fill_data(oci_fill_file_t *f);
 static int oci_fill_older(const oci_fill_file_t *f);
-static int oci_fill_image(oci_fill_file_t *f, int fd, size_t length,
-    const char *path);
-static void oci_fill_forget(oci_fill_file_t *f);
-static int oci_fill_make(oci_fill_file_t *f, int64_t size, uint32_t chunk,
-    int64_t reserve);
-static int oci_fill_make_data(oci_fill_file_t *f, int64_t size,
-    int64_t reserve);
-static int oci_fill_make_map(oci_fill_file_t *f, int64_t size,
-    uint32_t chunk);
-static void oci_fill_claim_first(oci_fill_file_t *f);
-static int oci_fill_reserve(oci_fill_file_t *f, int64_t size,
-    int64_t reserve);
 static int oci_fill_take_over(oci_fill_file_t *f);
 static int oci_fill_check_chunks(oci_fill_file_t *f);
-static int oci_fill_unlink(const oci_store_t *s, const oci_digest_t *d,
-    unsigned n);
+
+
+void
+oci_fill_init(oci_fill_file_t *f, const oci_store_t *s, const oci_digest_t *d)
+{
+    memset(f, 0, sizeof(oci_fill_file_t));
+
+    f->store = s;
+    f->digest = *d;
+    f->lock = -1;
+    f->fd = -1;
+    f->data_ahead = -1;
+    f->map_ahead = -1;
+}
 
 
 int
@@ -56,12 +55,7 @@ oci_fill_open(oci_fill_file_t *f, const oci_store_t *s,
     int       rc;
     unsigned  try;
 
-    memset(f, 0, sizeof(oci_fill_file_t));
-
-    f->store = s;
-    f->digest = *d;
-    f->lock = -1;
-    f->fd = -1;
+    oci_fill_init(f, s, d);
 
     rc = OCI_AGAIN;
 
@@ -99,9 +93,29 @@ int
 oci_fill_size(oci_fill_file_t *f, int64_t size, uint32_t chunk,
     int64_t reserve)
 {
-    int  rc;
+    int       rc;
+    unsigned  try;
 
-    rc = oci_fill_map(f, size, chunk, reserve);
+    rc = OCI_NOT_FOUND;
+
+    for (try = 0; rc == OCI_NOT_FOUND && try < OCI_FILL_TRIES; try++) {
+
+        rc = (f->lock == -1) ? oci_fill_enter(f) : OCI_OK;
+
+        if (rc != OCI_OK) {
+            oci_fill_close(f);
+            continue;
+        }
+
+        rc = oci_fill_map(f, size, chunk, reserve);
+
+        if (rc == OCI_NOT_FOUND) {
+
+            /* its folder is gone, or another one has its place */
+
+            oci_fill_close(f);
+        }
+    }
 
     return (rc == OCI_NOT_FOUND) ? OCI_AGAIN : rc;
 }
@@ -111,6 +125,16 @@ void
 oci_fill_close(oci_fill_file_t *f)
 {
     oci_fill_forget(f);
+
+    if (f->data_ahead != -1) {
+        close(f->data_ahead);
+        f->data_ahead = -1;
+    }
+
+    if (f->map_ahead != -1) {
+        close(f->map_ahead);
+        f->map_ahead = -1;
+    }
 
     if (f->lock != -1) {
         close(f->lock);
@@ -192,7 +216,7 @@ oci_fill_map(oci_fill_file_t *f, int64_t size, uint32_t chunk,
 
     life = 0;
 
-    rc = oci_fill_load(f);
+    rc = (f->map_ahead != -1) ? OCI_NOT_FOUND : oci_fill_load(f);
 
     if ((rc == OCI_NOT_FOUND && size >= 0)
         || rc == OCI_INVALID
@@ -360,7 +384,7 @@ oci_fill_older(const oci_fill_file_t *f)
 }
 
 
-static int
+int
 oci_fill_image(oci_fill_file_t *f, int fd, size_t length,
     const char *path)
 {
@@ -377,7 +401,7 @@ oci_fill_image(oci_fill_file_t *f, int fd, size_t length,
 }
 
 
-static void
+void
 oci_fill_forget(oci_fill_file_t *f)
 {
     if (f->image != NULL) {
@@ -389,164 +413,6 @@ oci_fill_forget(oci_fill_file_t *f)
         close(f->fd);
         f->fd = -1;
     }
-}
-
-
-static int
-oci_fill_make(oci_fill_file_t *f, int64_t size, uint32_t chunk,
-    int64_t reserve)
-{
-    int  rc;
-
-    if (oci_chunkmap_length(size, &chunk) == 0) {
-        rc = OCI_INVALID;
-
-    } else {
-        rc = oci_fill_make_data(f, size, reserve);
-    }
-
-    if (rc == OCI_OK) {
-        rc = oci_fill_make_map(f, size, chunk);
-    }
-
-    if (rc != OCI_OK) {
-        oci_fill_forget(f);
-        (void) oci_fill_unlink(f->store, &f->digest, OCI_FILL_FILES - 1);
-        return rc;
-    }
-
-    f->created = 1;
-
-    return OCI_OK;
-}
-
-
-static int
-oci_fill_make_data(oci_fill_file_t *f, int64_t size, int64_t reserve)
-{
-    char  path[OCI_PATH_MAX];
-
-    oci_path_fill(path, f->store, &f->digest, "data");
-
-    /* one without a map may be left, and may be content: not that one */
-
-    (void) unlink(path);
-
-    f->fd = open(path, O_RDWR|O_CREAT|O_EXCL|O_CLOEXEC, 0600);
-
-    if (f->fd == -1) {
-        return oci_fill_no_room(errno) ? OCI_RANGE : oci_fail("open()", path);
-    }
-
-    return oci_fill_reserve(f, size, reserve);
-}
-
-
-static int
-oci_fill_make_map(oci_fill_file_t *f, int64_t size, uint32_t chunk)
-{
-    int     fd, rc;
-    char    path[OCI_PATH_MAX], tmp[OCI_PATH_MAX];
-    size_t  length;
-
-    length = oci_chunkmap_length(size, &chunk);
-
-    oci_path_fill(path, f->store, &f->digest, "map");
-    oci_path_fill(tmp, f->store, &f->digest, "map.tmp");
-
-    fd = open(tmp, O_RDWR|O_CREAT|O_TRUNC|O_CLOEXEC|O_NOFOLLOW, 0600);
-
-    if (fd == -1) {
-        return oci_fill_no_room(errno) ? OCI_RANGE : oci_fail("open()", tmp);
-    }
-
-    /* a page that finds no block when it is written to kills the process */
-
-    if (posix_fallocate(fd, 0, (off_t) length) != 0) {
-        rc = OCI_RANGE;
-
-    } else {
-        rc = oci_fill_image(f, fd, length, tmp);
-    }
-
-    close(fd);
-
-    if (rc != OCI_OK) {
-        return rc;
-    }
-
-    oci_chunkmap_init(f->image, &f->digest, size, chunk, f->store->boot_id);
-
-    rc = oci_chunkmap_view(&f->map, f->image, length, &f->digest);
-
-    if (rc == OCI_OK && f->claim_ttl && f->map.n) {
-        oci_fill_claim_first(f);
-    }
-
-    if (rc == OCI_OK && rename(tmp, path) == -1) {
-        rc = oci_fail("rename()", path);
-    }
-
-    return rc;
-}
-
-
-static void
-oci_fill_claim_first(oci_fill_file_t *f)
-{
-    uint32_t  i;
-
-    if (oci_chunkmap_claim(&f->map, 0, f->claim_now, f->claim_ttl,
-                           OCI_CHUNKMAP_CLAIMS, &f->first)
-        != OCI_OK)
-    {
-        f->first = 0;
-        return;
-    }
-
-    for (i = 1;
-         i < f->map.n && oci_chunkmap_start(&f->map, i) < f->claim_to;
-         i++)
-    {
-        (void) oci_chunkmap_claim_more(&f->map, i, f->first, f->claim_now);
-    }
-}
-
-
-static int
-oci_fill_reserve(oci_fill_file_t *f, int64_t size, int64_t reserve)
-{
-    int64_t         room;
-    struct statvfs  fs;
-
-    if (fstatvfs(f->fd, &fs) == 0) {
-        room = (int64_t) fs.f_bavail * (int64_t) fs.f_frsize;
-
-        if (room - reserve < size) {
-            return OCI_RANGE;
-        }
-    }
-
-    if (size == 0 || fallocate(f->fd, 0, 0, size) == 0) {
-        return OCI_OK;
-    }
-
-    if (oci_fill_no_room(errno)) {
-        return OCI_RANGE;
-    }
-
-    if (errno != EOPNOTSUPP && errno != ENOSYS) {
-        return oci_fail("fallocate()", NULL);
-    }
-
-    /* no blocks can be had in advance here: a write may still find none */
-
-    if (ftruncate(f->fd, size) == -1) {
-        return oci_fill_no_room(errno) ? OCI_RANGE
-                                       : oci_fail("ftruncate()", NULL);
-    }
-
-    return OCI_OK;
 }
 
 
@@ -647,9 +513,7 @@ oci_fill_remove(const oci_store_t *s, const oci_digest_t *d)
 }
 
 
-/* the first n of its files; the last is what its locks lie on */
-
-static int
+int
 oci_fill_unlink(const oci_store_t *s, const oci_digest_t *d, unsigned n)
 {
     int       rc;

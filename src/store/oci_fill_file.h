@@ -7,7 +7,8 @@
  * part has mapped.  It outlives all of them: the next one goes on with it.
  *
  * Locks are of single bytes of a third file, lock, and belong to open files:
- * they go with whoever is killed.
+ * they go with whoever is killed.  One comes before there is any of these:
+ * of a byte of run/turn that the digest tells.
  */
 
 
@@ -25,10 +26,14 @@ typedef struct {
     int                 lock;           /* -1: not open */
     ino_t               inode;          /* of lock */
     int                 fd;             /* of data, -1: none yet */
+    int                 data_ahead;     /* of what is to be data */
+    int                 map_ahead;      /* of map.tmp; -1: not made */
     void               *image;          /* of the map, NULL: none yet */
     size_t              length;
     oci_chunkmap_t      map;
     oci_digest_t        found;          /* after OCI_MISMATCH: what it is */
+    int64_t             rest;           /* from where on room is still to be
+                                           reserved, 0: nothing */
     unsigned            created:1;      /* by this call */
 
     /*
@@ -55,8 +60,9 @@ typedef struct {
 
 /*
  * Opens the fill of d, or makes it.  With a size the map is made as well and
- * room for all of data reserved, so that reserve bytes of the file system
- * stay free; size -1 takes what is there, and has no image where there is
+ * room for data reserved, so that reserve bytes of the file system stay free:
+ * for all of it, or, where there is plenty, for its beginning (f->rest); size
+ * -1 takes what is there, and has no image where there is
  * none.  chunk is the wish for a new map.  Chunks of a map that an earlier
  * boot left are checked, and dropped where they don't hold.
  *
@@ -75,15 +81,40 @@ int oci_fill_open(oci_fill_file_t *f, const oci_store_t *s,
 int oci_fill_size(oci_fill_file_t *f, int64_t size, uint32_t chunk,
     int64_t reserve);
 
-void oci_fill_close(oci_fill_file_t *f);
+/*
+ * By whose turn it is, once, of a fill that is open and has no image: files
+ * that oci_fill_size() will need, while their length is being asked for.
+ * What can't be made is left to it.
+ */
+void oci_fill_prepare(oci_fill_file_t *f);
 
 /*
- * The right to ask upstream how long the blob is, of one process; it goes
- * with oci_fill_close() or oci_fill_probe_end().  OCI_OK, OCI_AGAIN or
- * OCI_ERROR.
+ * Reserves the rest of the room, beside others who write: a model of 40 GiB
+ * takes ext4 tens of milliseconds.  OCI_OK; OCI_RANGE: it has been taken by
+ * others, the fill may go on and find none later; OCI_ERROR.
  */
-int oci_fill_probe(oci_fill_file_t *f);
-void oci_fill_probe_end(oci_fill_file_t *f);
+int oci_fill_reserve(const oci_fill_file_t *f);
+
+void oci_fill_close(oci_fill_file_t *f);
+
+/* not open: to be closed without being opened first */
+void oci_fill_init(oci_fill_file_t *f, const oci_store_t *s,
+    const oci_digest_t *d);
+
+/*
+ * The turn to ask upstream how long d is, or for all of it at once: one has
+ * it, of all who use the store, whether the blob has a fill by now or not, and
+ * keeps it until there is a map.  Returns an open file, which the turn ends
+ * with, OCI_AGAIN or OCI_ERROR.  It makes nothing but, once, the file whose
+ * bytes are locked.
+ */
+int oci_fill_turn(const oci_store_t *s, const oci_digest_t *d);
+
+/*
+ * By whose turn it is: OCI_OK, there is nothing of d in fills/ or in blobs/;
+ * OCI_EXISTS, or OCI_ERROR.
+ */
+int oci_fill_fresh(const oci_store_t *s, const oci_digest_t *d);
 
 /*
  * Begins to write a chunk that was claimed; w->offset says from where on

@@ -16,28 +16,78 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 
 #define OCI_FILL_SAVE  (8 * 1024 * 1024)        /* of hashing, then save */
+#define OCI_FILL_TURN_HEX  15                   /* digits, in an off_t */
 
 
 static int oci_fill_judge(oci_fill_file_t *f, const oci_hash_t *h);
 
 
 int
-oci_fill_probe(oci_fill_file_t *f)
+oci_fill_turn(const oci_store_t *s, const oci_digest_t *d)
 {
-    return oci_lock_byte(f->lock, OCI_FILL_PROBE);
+    int       fd, rc;
+    char      path[OCI_PATH_MAX], hex[OCI_FILL_TURN_HEX + 1];
+    uint64_t  n;
+
+    (void) oci_path_run(path, s);
+    strcpy(strrchr(path, '/') + 1, "turn");
+
+    fd = open(path, O_RDWR|O_CREAT|O_CLOEXEC|O_NOFOLLOW, 0600);
+
+    if (fd == -1) {
+        return oci_fail("open()", path);
+    }
+
+    memcpy(hex, d->hex, OCI_FILL_TURN_HEX);
+    hex[OCI_FILL_TURN_HEX] = '\0';
+
+    n = strtoull(hex, NULL, 16);
+
+    rc = oci_lock_byte(fd, (off_t) (n * OCI_ALG_COUNT + d->alg));
+
+    if (rc != OCI_OK) {
+        close(fd);
+        return rc;
+    }
+
+    return fd;
 }
 
 
-void
-oci_fill_probe_end(oci_fill_file_t *f)
+int
+oci_fill_fresh(const oci_store_t *s, const oci_digest_t *d)
 {
-    oci_unlock_byte(f->lock, OCI_FILL_PROBE);
+    int          rc;
+    char         path[OCI_PATH_MAX];
+    int64_t      size;
+    struct stat  st;
+
+    oci_path_fill(path, s, d, NULL);
+
+    if (stat(path, &st) == 0) {
+        return OCI_EXISTS;
+    }
+
+    if (errno != ENOENT) {
+        return oci_fail("stat()", path);
+    }
+
+    /* in this order: a fill that ends is in blobs/ before it goes */
+
+    rc = oci_blob_known(s, d, &size);
+
+    if (rc == OCI_NOT_FOUND) {
+        return OCI_OK;
+    }
+
+    return (rc == OCI_OK) ? OCI_EXISTS : rc;
 }
 
 

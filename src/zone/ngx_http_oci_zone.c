@@ -10,7 +10,7 @@
 #include <sys/random.h>
 
 
-#define NGX_HTTP_OCI_ZONE_VERSION   5
+#define NGX_HTTP_OCI_ZONE_VERSION   6
 
 /* of an entry with all that is not in chunks: the largest slot of the slab */
 #define NGX_HTTP_OCI_ZONE_INLINE    2048

@@ -110,6 +110,8 @@ typedef struct {
     uint64_t                    vain;           /* that could not be had */
     uint64_t                    vain_at;
 
+    uint64_t                    waiting;        /* workers, for a fill's map */
+
     uint32_t                    nslots;
     ngx_http_oci_stats_t       *slots;
     ngx_atomic_t                first;          /* to open the store: its
@@ -194,6 +196,17 @@ void ngx_http_oci_zone_change(ngx_http_oci_zone_t *z);
  */
 uint64_t ngx_http_oci_zone_pushes(ngx_http_oci_zone_t *z, uint64_t hash);
 void ngx_http_oci_zone_push(ngx_http_oci_zone_t *z, uint64_t hash);
+
+/*
+ * Workers that wait for the map of a fill, which has no place for that before
+ * it is there: each sets its bit before it looks for the map, and whoever has
+ * made one takes all bits and wakes them (ngx_http_oci_wake_bit()).
+ */
+#define ngx_http_oci_zone_wait(z, bit)                                        \
+    (void) __atomic_fetch_or(&(z)->sh->waiting, bit, __ATOMIC_SEQ_CST)
+
+#define ngx_http_oci_zone_waiting(z)                                          \
+    __atomic_exchange_n(&(z)->sh->waiting, 0, __ATOMIC_SEQ_CST)
 
 /*
  * Room on the disk.  Who waits for some says so, and again while it waits,

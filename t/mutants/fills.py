@@ -51,9 +51,9 @@ add("fsync-of-a-fill", "src/store/oci_fill_step.c",
     "    if (f->store->durable && f->fd == -1) {",
     "test_fill_file:test_whole")
 
-add("room-that-is-not-reserved", "src/store/oci_fill_file.c",
-    "        if (room - reserve < size) {",
-    "        if (room + reserve < size) {",
+add("room-that-is-not-reserved", "src/store/oci_fill_make.c",
+    "        room = (int64_t) fs.f_bavail * (int64_t) fs.f_frsize - reserve;",
+    "        room = (int64_t) fs.f_bavail * (int64_t) fs.f_frsize + reserve;",
     "test_fill_step:test_no_room")
 
 add("digest-of-a-fill", "src/store/oci_fill_step.c",
@@ -62,9 +62,40 @@ add("digest-of-a-fill", "src/store/oci_fill_step.c",
     "t/test_fill.py::test_corrupt", "test_fill_file:test_mismatch")
 
 add("two-who-ask-for-the-size", "src/store/oci_fill_step.c",
-    "    return oci_lock_byte(f->lock, OCI_FILL_PROBE);",
-    "    return f ? OCI_OK : OCI_ERROR;",
+    "    rc = oci_lock_byte(fd, (off_t) (n * OCI_ALG_COUNT + d->alg));",
+    "    rc = (n == UINT64_MAX) ? OCI_AGAIN : OCI_OK;",
     "test_fill_step:test_one_at_a_time")
+
+add("prepared-file-of-another", "src/store/oci_fill_make.c",
+    "        && have.st_ino == want.st_ino)\n    {\n        return fd;",
+    "        && have.st_nlink <= want.st_nlink)\n    {\n        return fd;",
+    "test_fill_step:test_prepared")
+
+add("file-that-was-left-before-a-map", "src/store/oci_fill_make.c",
+    "    (void) unlink(path);\n\n    return open(path, O_RDWR|O_CREAT|O_EXCL",
+    "    return open(path, O_RDWR|O_CREAT|O_EXCL",
+    "t/test_fill_begin.py::test_left_before_a_map")
+
+add("turn-without-a-look", "src/edge/ngx_http_oci_fill_open.c",
+    "    if (oci_fill_fresh(ask->store, ask->digest) != OCI_OK) {",
+    "    if (ask->digest == NULL) {",
+    "t/test_fill_begin.py::test_what_is_here_is_not_asked_for")
+
+add("prepared-beside-a-map", "src/store/oci_fill_make.c",
+    "        && access(path, F_OK) == -1 && errno == ENOENT)",
+    "        && access(path, F_OK) < 1)",
+    "test_fill_step:test_prepared")
+
+add("folder-that-is-gone", "src/store/oci_fill_file.c",
+    "        rc = (f->lock == -1) ? oci_fill_enter(f) : OCI_OK;",
+    "        rc = (f->lock == -1) ? OCI_AGAIN : OCI_OK;",
+    "test_fill_step:test_prepared")
+
+add("first-bytes-that-are-written-twice",
+    "src/edge/ngx_http_oci_fill_probe.c",
+    "    if (ff->written && !ff->lost) {",
+    "    if (ff->written && ff->lost) {",
+    "t/test_fill.py::test_cold")
 
 
 add("chunk-of-another-one's-request", "src/core/oci_chunkmap.c",
@@ -119,9 +150,8 @@ add("right-through-another-repository",
     "t/test_fill.py::test_membership")
 
 add("link-for-who-was-refused", "src/edge/ngx_http_oci_fill_end.c",
-    "        source->linking = (source->state == NGX_HTTP_OCI_SOURCE_YES\n"
-    "                           && !source->linked);",
-    "        source->linking = !source->linked;",
+    "        if (source->state == NGX_HTTP_OCI_SOURCE_YES && !source->linked) {",
+    "        if (!source->linked) {",
     "t/test_fill.py::test_membership")
 
 add("digest-without-a-file", "src/edge/ngx_http_oci_direct.c",
@@ -233,7 +263,7 @@ add("parts-that-are-not-verified", "src/edge/ngx_http_oci_direct.c",
     "    if (pull->whole && pull->reader.nranges == 1 && !d->checked) {",
     "t/test_fill_ends.py::test_all_parts_in_another_order")
 
-add("room-that-nobody-waits-for", "src/edge/ngx_http_oci_fill_schedule.c",
+add("room-that-nobody-waits-for", "src/edge/ngx_http_oci_fill_probe.c",
     "    ngx_http_oci_zone_want(fill->zone, fill->size);",
     "    ngx_http_oci_zone_want(fill->zone, 0);",
     "t/test_fill_room.py::test_room_is_made")

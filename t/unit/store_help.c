@@ -602,6 +602,17 @@ ftruncate(int fd, off_t len)
 }
 
 
+int
+fallocate(int fd, int mode, off_t offset, off_t len)
+{
+    if (called_fd("fallocate", fd) == -1) {
+        return -1;
+    }
+
+    return (int) syscall(SYS_fallocate, fd, mode, offset, len);
+}
+
+
 ssize_t
 write(int fd, const void *data, size_t len)
 {

@@ -62,7 +62,8 @@ void help_drop_root(void);
 /*
  * Calls of src/store, as "call path" or "call path -> path", relative to the
  * folder that help_watch() was given.  Watched: link, rename, unlink, rmdir,
- * mkdir, fsync, fdatasync, pwrite, write, chmod, fchmod, ftruncate, fcntl.
+ * mkdir, fsync, fdatasync, pwrite, write, chmod, fchmod, ftruncate, fallocate,
+ * fcntl.
  */
 void help_watch(const char *root);
 void help_watch_end(void);

@@ -530,7 +530,7 @@ claim_and_die(void *data)
     (void) oci_chunkmap_claim(&f.map, 5, 1000, 500, 4, &token);
     (void) oci_fill_writer_open(&w, &f, 5, token);
     (void) oci_fill_write(&w, &f, fill_content + 5 * FILL_CHUNK, 100);
-    (void) oci_fill_probe(&f);
+    (void) oci_fill_turn(c->s, c->d);
     (void) raise(SIGKILL);
 
     return 0;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +22,7 @@ typedef struct {
 } child_t;
 
 
-static int probe_elsewhere(void *data);
+static int turn_elsewhere(void *data);
 static int finish_elsewhere(void *data);
 
 
@@ -201,11 +202,12 @@ test_late_writer(void **state)
 static void
 test_one_at_a_time(void **state)
 {
+    int                turn, again;
     child_t            c;
     uint64_t           token;
     oci_repo_t         r;
     oci_store_t        s;
-    oci_digest_t       d;
+    oci_digest_t       d, other;
     oci_fill_file_t    f;
     oci_fill_writer_t  w, x;
 
@@ -213,22 +215,30 @@ test_one_at_a_time(void **state)
 
     help_store_open(&s, 0);
     r = help_repo("", "a");
+    fill_blob(&other, 12);
     fill_blob(&d, 11);
     c.s = &s;
     c.d = &d;
 
-    /* who asks for the size */
+    /* who asks first, of what nobody has begun with */
 
-    assert_int_equal(oci_fill_open(&f, &s, &d, -1, FILL_CHUNK, 0), OCI_OK);
-    assert_int_equal(oci_fill_probe(&f), OCI_OK);
-    assert_int_equal(help_fork(probe_elsewhere, &c), 1);
-    oci_fill_probe_end(&f);
-    assert_int_equal(help_fork(probe_elsewhere, &c), 0);
-    oci_fill_close(&f);
+    turn = oci_fill_turn(&s, &d);
+    assert_true(turn >= 0);
+    assert_int_equal(oci_fill_turn(&s, &d), OCI_AGAIN);
+    assert_int_equal(help_fork(turn_elsewhere, &c), 1);
+
+    again = oci_fill_turn(&s, &other);
+    assert_true(again >= 0);
+    close(again);
+
+    close(turn);
+    assert_int_equal(help_fork(turn_elsewhere, &c), 0);
+    assert_int_equal(oci_fill_fresh(&s, &d), OCI_OK);
 
     /* who writes a chunk */
 
     fill_open(&f, &s, &d);
+    assert_int_equal(oci_fill_fresh(&s, &d), OCI_EXISTS);
     assert_int_equal(oci_chunkmap_claim(&f.map, 0, 10, 100, 4, &token),
                      OCI_OK);
     assert_int_equal(oci_fill_writer_open(&w, &f, 0, token), OCI_OK);
@@ -252,6 +262,8 @@ test_one_at_a_time(void **state)
     assert_int_equal(fill_verify(&f), OCI_OK);
     assert_int_equal(help_fork(finish_elsewhere, &c), 0);
     assert_int_equal(oci_fill_finish(&f, &r, 1), OCI_OK);
+    assert_false(fill_exists(&s, &d, NULL));
+    assert_int_equal(oci_fill_fresh(&s, &d), OCI_EXISTS);
 
     oci_fill_close(&f);
     help_store_close(&s);
@@ -259,16 +271,11 @@ test_one_at_a_time(void **state)
 
 
 static int
-probe_elsewhere(void *data)
+turn_elsewhere(void *data)
 {
-    child_t          *c = data;
-    oci_fill_file_t   f;
+    child_t  *c = data;
 
-    if (oci_fill_open(&f, c->s, c->d, -1, FILL_CHUNK, 0) != OCI_OK) {
-        return 2;
-    }
-
-    return (oci_fill_probe(&f) == OCI_OK) ? 0 : 1;
+    return (oci_fill_turn(c->s, c->d) >= 0) ? 0 : 1;
 }
 
 
@@ -286,11 +293,169 @@ finish_elsewhere(void *data)
 }
 
 
+/* of a long one at first the beginning, where that takes nobody's room */
+
+static void
+test_rest_of_room(void **state)
+{
+    int64_t          reserve, size;
+    unsigned         plenty;
+    oci_store_t      s;
+    oci_digest_t     d;
+    struct stat      st;
+    struct statvfs   fs;
+    oci_fill_file_t  f;
+
+    (void) state;
+
+    help_store_open(&s, 0);
+    fill_blob(&d, 18);
+
+    size = 80 * 1024 * 1024 + 5;
+
+    for (plenty = 0; plenty < 2; plenty++) {
+
+        assert_int_equal(statvfs(s.root, &fs), 0);
+        reserve = (int64_t) fs.f_bavail * (int64_t) fs.f_frsize
+                  - (plenty ? 9 : 7) * size;
+
+        if (reserve < 0) {
+            skip();
+        }
+
+        assert_int_equal(oci_fill_open(&f, &s, &d, size, OCI_CHUNK_MAX,
+                                       reserve), OCI_OK);
+        assert_int_equal(fstat(f.fd, &st), 0);
+        assert_int_equal(st.st_size, size);
+        assert_int_equal(f.rest, plenty ? 8 * 1024 * 1024 : 0);
+        assert_int_equal(st.st_blocks * 512 < size, plenty);
+
+        if (plenty) {
+            assert_int_equal(oci_fill_reserve(&f), OCI_OK);
+            assert_int_equal(fstat(f.fd, &st), 0);
+            assert_int_equal(st.st_size, size);
+            assert_true(st.st_blocks * 512 >= size);
+
+            help_watch(s.root);
+            help_fail("fallocate", "data", ENOSPC, 1);
+            assert_int_equal(oci_fill_reserve(&f), OCI_RANGE);
+            help_calm();
+        }
+
+        assert_int_equal(oci_fill_discard(&f), OCI_OK);
+        oci_fill_close(&f);
+    }
+
+    help_store_close(&s);
+}
+
+
+/* files made while the size is asked for, and not when they are others */
+
+static void
+test_prepared(void **state)
+{
+    char             path[OCI_PATH_MAX];
+    unsigned         other;
+    oci_store_t      s;
+    oci_digest_t     d;
+    oci_repo_t       r;
+    struct stat      have, want;
+    oci_fill_file_t  f, g;
+
+    (void) state;
+
+    help_store_open(&s, 0);
+    r = help_repo("", "a");
+
+    for (other = 0; other < 2; other++) {
+        fill_blob(&d, 13 + other);
+
+        assert_int_equal(oci_fill_open(&f, &s, &d, -1, FILL_CHUNK, 0),
+                         OCI_OK);
+        oci_fill_prepare(&f);
+        assert_true(fill_exists(&s, &d, "data"));
+        assert_true(fill_exists(&s, &d, "map.tmp"));
+        assert_false(fill_exists(&s, &d, "map"));
+
+        (void) oci_path_fill(path, &s, &d, "data");
+        assert_int_equal(fstat(f.data_ahead, &have), 0);
+
+        if (other) {
+            assert_int_equal(unlink(path), 0);
+            close(open(path, O_WRONLY|O_CREAT|O_EXCL, 0600));
+        }
+
+        assert_int_equal(oci_fill_size(&f, FILL_SIZE, FILL_CHUNK, 0),
+                         OCI_OK);
+        assert_int_equal(f.data_ahead, -1);
+        assert_int_equal(f.map_ahead, -1);
+        assert_int_equal(stat(path, &want), 0);
+        assert_true(other || have.st_ino == want.st_ino);
+        assert_int_equal(fstat(f.fd, &have), 0);
+        assert_int_equal(have.st_ino, want.st_ino);
+
+        fill_put_all(&f);
+        assert_int_equal(fill_verify(&f), OCI_OK);
+        assert_int_equal(oci_fill_discard(&f), OCI_OK);
+        oci_fill_close(&f);
+    }
+
+    /* nor when all of the folder is gone, or another's by now */
+
+    for (other = 0; other < 2; other++) {
+        fill_blob(&d, 15 + other);
+
+        assert_int_equal(oci_fill_open(&f, &s, &d, -1, FILL_CHUNK, 0),
+                         OCI_OK);
+        oci_fill_prepare(&f);
+        assert_int_equal(oci_fill_discard(&f), OCI_OK);
+        assert_false(fill_exists(&s, &d, NULL));
+
+        if (other) {
+            assert_int_equal(oci_fill_open(&g, &s, &d, -1, FILL_CHUNK, 0),
+                             OCI_OK);
+            oci_fill_close(&g);
+        }
+
+        assert_int_equal(oci_fill_size(&f, FILL_SIZE, FILL_CHUNK, 0),
+                         OCI_OK);
+        assert_true(f.created);
+
+        fill_put_all(&f);
+        assert_int_equal(fill_verify(&f), OCI_OK);
+        assert_int_equal(oci_fill_finish(&f, &r, 1), OCI_OK);
+        oci_fill_close(&f);
+    }
+
+    /* and no file of one that has a map is touched */
+
+    fill_blob(&d, 17);
+    assert_int_equal(oci_fill_open(&f, &s, &d, -1, FILL_CHUNK, 0), OCI_OK);
+    fill_open(&g, &s, &d);
+    fill_put_all(&g);
+    oci_fill_prepare(&f);
+    assert_int_equal(f.data_ahead, -1);
+    assert_int_equal(fill_verify(&g), OCI_OK);
+    assert_int_equal(oci_fill_finish(&g, &r, 1), OCI_OK);
+    oci_fill_close(&f);
+    oci_fill_close(&g);
+
+    (void) oci_path_blob(path, &s, &d);
+    assert_int_equal(stat(path, &want), 0);
+    assert_int_equal(want.st_size, FILL_SIZE);
+
+    help_store_close(&s);
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_rest_of_room),
+        cmocka_unit_test(test_prepared),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_late_writer),
         cmocka_unit_test(test_one_at_a_time)
