@@ -453,7 +453,10 @@ ngx_http_oci_fill_tick(ngx_event_t *ev)
     fill->busy++;
     fill->later = 0;
 
-    if (fill->state == NGX_HTTP_OCI_FILL_WAITING && !fill->open.busy) {
+    if ((fill->state == NGX_HTTP_OCI_FILL_WAITING
+         || fill->state == NGX_HTTP_OCI_FILL_OPENING)
+        && !fill->open.busy)
+    {
         ngx_http_oci_fill_open(fill);
     }
 
@@ -494,9 +497,11 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
 
     case NGX_HTTP_OCI_FILL_OPENING:
 
-        /* while the upstream thinks, not while it is being asked */
+        /* one that has a question out is opened by its tick, or now */
 
-        if (!fill->open.busy && (fill->probe == NULL || fill->probe->asked)) {
+        if (!fill->open.busy
+            && (fill->probe == NULL || fill->probe->answered))
+        {
             ngx_http_oci_fill_open(fill);
         }
 

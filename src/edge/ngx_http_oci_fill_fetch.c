@@ -9,6 +9,7 @@
 #include "ngx_http_oci_fill_part.h"
 
 
+#define NGX_HTTP_OCI_FILL_SOON        1     /* ms */
 #define NGX_HTTP_OCI_FILL_ERROR_BODY  (64 * 1024)
 #define NGX_HTTP_OCI_FILL_AT_ONCE     1000  /* ms; several that time out
                                                within it are one failure */
@@ -95,17 +96,29 @@ ngx_http_oci_fill_fetch_start(ngx_http_oci_fill_fetch_t *ff)
 }
 
 
+/*
+ * The folder is made while the upstream thinks: not at once, since it may
+ * think on this machine, nor later than it answers.
+ */
+
 static void
 ngx_http_oci_fill_asked(ngx_http_oci_fetch_t *f)
 {
+    ngx_http_oci_fill_t        *fill;
     ngx_http_oci_fill_fetch_t  *ff;
 
     ff = f->data;
+    fill = ff->fill;
 
-    if (!ff->asked) {
-        ff->asked = 1;
-        ngx_http_oci_fill_news(ff->fill);
+    if (fill->state != NGX_HTTP_OCI_FILL_OPENING || fill->open.busy) {
+        return;
     }
+
+    if (fill->tick.timer_set) {
+        ngx_del_timer(&fill->tick);
+    }
+
+    ngx_add_timer(&fill->tick, NGX_HTTP_OCI_FILL_SOON);
 }
 
 

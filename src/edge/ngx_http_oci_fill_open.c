@@ -49,6 +49,15 @@ ngx_http_oci_fill_open_init(ngx_http_oci_fill_t *fill)
 void
 ngx_http_oci_fill_open(ngx_http_oci_fill_t *fill)
 {
+    if (ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES) == NULL
+        && ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_ASKING) == NULL
+        && ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_NEW) == NULL)
+    {
+        /* for nobody: all who are here have been refused */
+
+        return;
+    }
+
     fill->again = 0;
 
     if (fill->turn == -1) {

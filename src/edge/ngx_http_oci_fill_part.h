@@ -117,7 +117,6 @@ typedef struct {
     unsigned                     probe:1;       /* asks for the size too */
     unsigned                     whole:1;       /* the upstream has no ranges */
     unsigned                     spooled:1;     /* nor tells it a length */
-    unsigned                     asked:1;       /* the request has gone */
     unsigned                     answered:1;
     unsigned                     paused:1;
     unsigned                     useless:1;     /* its body is dropped */
