@@ -22,6 +22,7 @@ static ngx_http_oci_fill_t *ngx_http_oci_fill_create(ngx_http_oci_fill_ask_t
 static void ngx_http_oci_fill_tick(ngx_event_t *ev);
 static void ngx_http_oci_fill_drop(ngx_http_oci_fill_t *fill);
 static ngx_uint_t ngx_http_oci_fill_undo(ngx_http_oci_fill_t *fill);
+static ngx_uint_t ngx_http_oci_fill_yield(ngx_http_oci_fill_t *fill);
 static ngx_uint_t ngx_http_oci_fill_idle(ngx_http_oci_fill_t *fill);
 static void ngx_http_oci_fill_news_event(ngx_event_t *ev);
 static void ngx_http_oci_fill_unhash(ngx_http_oci_fill_t *fill);
@@ -463,9 +464,10 @@ ngx_http_oci_fill_tick(ngx_event_t *ev)
     if (fill->state == NGX_HTTP_OCI_FILL_RUNNING) {
         ngx_http_oci_fill_renew(fill);
 
-        if (fill->rests && !fill->end.busy) {
+        if (fill->rests && !fill->end.busy
+            && ngx_http_oci_job_post(&fill->rest, fill->threads) == NGX_OK)
+        {
             fill->rests = 0;
-            (void) ngx_http_oci_job_post(&fill->rest, fill->threads);
         }
     }
 
@@ -499,11 +501,12 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
 
         /* one that has a question out is opened by its tick, or now */
 
-        if (!fill->open.busy
-            && (fill->probe == NULL || fill->probe->answered))
-        {
-            ngx_http_oci_fill_open(fill);
+        if (fill->open.busy || (fill->probe && !fill->probe->answered)) {
+            break;
         }
+
+        ngx_http_oci_fill_yield(fill);
+        ngx_http_oci_fill_open(fill);
 
         break;
 
@@ -517,6 +520,11 @@ ngx_http_oci_fill_look_around(ngx_http_oci_fill_t *fill)
 
             /* nobody asked any more: it begins anew when nothing is left */
 
+            ngx_http_oci_fill_end(fill);
+            break;
+        }
+
+        if (ngx_http_oci_fill_yield(fill)) {
             ngx_http_oci_fill_end(fill);
             break;
         }
@@ -619,6 +627,16 @@ ngx_http_oci_fill_undo(ngx_http_oci_fill_t *fill)
 }
 
 
+/* who was refused does not keep others from asking; 1 as undo() */
+
+static ngx_uint_t
+ngx_http_oci_fill_yield(ngx_http_oci_fill_t *fill)
+{
+    return ngx_queue_empty(&fill->fetches) && fill->spool == NULL
+           && ngx_http_oci_source_none(fill) && ngx_http_oci_fill_undo(fill);
+}
+
+
 static ngx_uint_t
 ngx_http_oci_fill_idle(ngx_http_oci_fill_t *fill)
 {
@@ -626,6 +644,7 @@ ngx_http_oci_fill_idle(ngx_http_oci_fill_t *fill)
            && ngx_queue_empty(&fill->fetches)
            && !ngx_http_oci_fill_unsettled(fill)
            && !fill->rest.busy && !fill->verify.busy && !fill->end.busy
+           && !(fill->rests && fill->state == NGX_HTTP_OCI_FILL_RUNNING)
            && !fill->discard && fill->spool == NULL;
 }
 

@@ -81,9 +81,9 @@ struct ngx_http_oci_reader_s {
 /*
  * Joins the fill of a blob, or starts it.  NGX_OK; NGX_ERROR: no memory;
  * NGX_BUSY: what came last was not this blob, it is not asked for again yet
- * (rd->retry_after); NGX_DECLINED, with ask->fresh: somebody has begun with
- * it, or blobs/ has it, so that the upstream's answer to the first question
- * may not be the answer whether this repository has it.
+ * (rd->retry_after); NGX_DECLINED, with ask->fresh: somebody may have begun
+ * with it, or blobs/ has it, so that the upstream's answer to the first
+ * question may not be the answer whether this repository has it.
  */
 ngx_int_t ngx_http_oci_fill_join(ngx_http_oci_fill_ask_t *ask,
     ngx_http_oci_reader_t *rd);

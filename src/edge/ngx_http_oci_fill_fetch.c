@@ -406,13 +406,14 @@ ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff)
     }
 
     if (ff->spooled && ff->rc == NGX_HTTP_OCI_FETCH_OK && ff->spool
-        && !ff->lost && fill->spool == NULL)
+        && !ff->lost && fill->spool == NULL
+        && fill->state != NGX_HTTP_OCI_FILL_FAILED)
     {
         fill->spool = ff->spool;
         fill->spooler = ff->source;
         ff->spool = NULL;
 
-        if (!ngx_http_oci_fill_unsettled(fill)) {
+        if (fill->state != NGX_HTTP_OCI_FILL_OPENING) {
             ngx_http_oci_fill_end(fill);
         }
 

@@ -49,12 +49,7 @@ ngx_http_oci_fill_open_init(ngx_http_oci_fill_t *fill)
 void
 ngx_http_oci_fill_open(ngx_http_oci_fill_t *fill)
 {
-    if (ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES) == NULL
-        && ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_ASKING) == NULL
-        && ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_NEW) == NULL)
-    {
-        /* for nobody: all who are here have been refused */
-
+    if (ngx_http_oci_source_none(fill)) {
         return;
     }
 
@@ -98,6 +93,12 @@ ngx_http_oci_fill_open_work(void *data)
     if (fill->turn == -1) {
         turn = oci_fill_turn(fill->store, &fill->digest);
         fill->turn = (turn < 0) ? -1 : turn;
+
+        /* another's, who has made nothing yet: nor do we */
+
+        if (turn < 0 && oci_fill_fresh(fill->store, &fill->digest) == OCI_OK) {
+            return turn;
+        }
     }
 
     /* a size that a manifest tells is anybody's: the upstream's counts */

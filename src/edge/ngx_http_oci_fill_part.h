@@ -215,6 +215,7 @@ void ngx_http_oci_source_set(ngx_http_oci_source_t *source,
     ngx_int_t retry_after);
 ngx_http_oci_source_t *ngx_http_oci_source_pick(ngx_http_oci_fill_t *fill,
     ngx_http_oci_source_state_e state);
+ngx_uint_t ngx_http_oci_source_none(ngx_http_oci_fill_t *fill);
 ngx_uint_t ngx_http_oci_source_dead(ngx_http_oci_source_t *source);
 void ngx_http_oci_source_cancel(ngx_http_oci_fill_t *fill);
 

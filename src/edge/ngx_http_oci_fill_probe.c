@@ -359,10 +359,15 @@ ngx_http_oci_fill_made(ngx_http_oci_fill_t *fill, int rc)
 
         /* whoever waits for the map, in whichever worker */
 
-        ngx_http_oci_wake(ngx_http_oci_zone_waiting(fill->zone));
+        ngx_http_oci_wake(ngx_http_oci_zone_waiting(fill->zone,
+                                                  ngx_http_oci_wake_bit()));
 
     } else {
         ff->lost = 1;
+
+        if (fill->file.image != NULL) {
+            ngx_http_oci_fill_turn_end(fill);
+        }
     }
 
     ngx_http_oci_fill_unmade(fill, ff, rc);

@@ -283,6 +283,18 @@ ngx_http_oci_source_pick(ngx_http_oci_fill_t *fill,
 }
 
 
+/* 1 if all who are here have been refused */
+
+ngx_uint_t
+ngx_http_oci_source_none(ngx_http_oci_fill_t *fill)
+{
+    return ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_YES) == NULL
+           && ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_ASKING)
+              == NULL
+           && ngx_http_oci_source_pick(fill, NGX_HTTP_OCI_SOURCE_NEW) == NULL;
+}
+
+
 /* 1 if its upstream is known not to answer */
 
 ngx_uint_t

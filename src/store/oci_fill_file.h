@@ -75,8 +75,9 @@ int oci_fill_open(oci_fill_file_t *f, const oci_store_t *s,
     const oci_digest_t *d, int64_t size, uint32_t chunk, int64_t reserve);
 
 /*
- * The same for a fill that is open and has no image; it stays open, also
- * where there was no room.
+ * The same for a fill that was opened and has no image; it stays open, also
+ * where there was no room, unless its folder is gone.  It may be called again
+ * in any case.
  */
 int oci_fill_size(oci_fill_file_t *f, int64_t size, uint32_t chunk,
     int64_t reserve);

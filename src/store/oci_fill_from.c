@@ -25,6 +25,8 @@
 #define OCI_FILL_FROM_LINES  4
 
 
+static int oci_fill_from_write(const oci_fill_file_t *f, const u_char *text,
+    size_t len);
 static u_char *oci_fill_from_line(u_char *p, const u_char *end,
     const oci_str_t *s);
 static int oci_fill_from_get(oci_fill_left_t *left, const oci_store_t *s);
@@ -40,10 +42,8 @@ static int oci_fill_left_room(const oci_fill_left_t *left,
 int
 oci_fill_from_put(const oci_fill_file_t *f, const oci_fill_from_t *from)
 {
-    int      fd;
-    char     path[OCI_PATH_MAX], tmp[OCI_PATH_MAX];
-    u_char   text[OCI_FILL_FROM_MAX], *p, *end;
-    ssize_t  n;
+    int     rc;
+    u_char  text[OCI_FILL_FROM_MAX], *p, *end;
 
     end = text + sizeof(text);
 
@@ -59,6 +59,33 @@ oci_fill_from_put(const oci_fill_file_t *f, const oci_fill_from_t *from)
         return OCI_INVALID;
     }
 
+    /* not beside who ends it, nor into the folder of another one */
+
+    rc = oci_lock_byte(f->lock, OCI_FILL_LIFE);
+
+    if (rc != OCI_OK) {
+        return rc;
+    }
+
+    rc = oci_fill_stands(f);
+
+    if (rc == OCI_OK) {
+        rc = oci_fill_from_write(f, text, (size_t) (p - text));
+    }
+
+    oci_unlock_byte(f->lock, OCI_FILL_LIFE);
+
+    return rc;
+}
+
+
+static int
+oci_fill_from_write(const oci_fill_file_t *f, const u_char *text, size_t len)
+{
+    int      fd;
+    char     path[OCI_PATH_MAX], tmp[OCI_PATH_MAX];
+    ssize_t  n;
+
     oci_path_fill(tmp, f->store, &f->digest, "from.tmp");
     oci_path_fill(path, f->store, &f->digest, "from");
 
@@ -69,12 +96,12 @@ oci_fill_from_put(const oci_fill_file_t *f, const oci_fill_from_t *from)
     }
 
     do {
-        n = write(fd, text, (size_t) (p - text));
+        n = write(fd, text, len);
     } while (n == -1 && errno == EINTR);
 
     close(fd);
 
-    if (n != p - text || rename(tmp, path) == -1) {
+    if (n != (ssize_t) len || rename(tmp, path) == -1) {
         (void) oci_fail("write()", tmp);
         (void) unlink(tmp);
         return OCI_ERROR;

@@ -39,7 +39,7 @@ typedef struct {
 /*
  * Of a fill that is open.  Not made to last: without it the fill waits for
  * somebody who asks.  OCI_OK; OCI_INVALID: it can't be written down;
- * OCI_ERROR.
+ * OCI_AGAIN, OCI_NOT_FOUND: it is being ended, or was; OCI_ERROR.
  */
 int oci_fill_from_put(const oci_fill_file_t *f, const oci_fill_from_t *from);
 

@@ -247,7 +247,7 @@ oci_fill_room(oci_fill_file_t *f, int64_t size, int64_t reserve)
             return OCI_RANGE;
         }
 
-        /* so much that others can't take it in the meantime */
+        /* so much that many would have to begin at once to take it */
 
         if (room / OCI_FILL_PLENTY >= size && size > OCI_FILL_FIRST) {
             first = OCI_FILL_FIRST;

@@ -331,6 +331,10 @@ oci_fill_discard(oci_fill_file_t *f)
 {
     int  rc;
 
+    if (f->lock == -1) {
+        return OCI_OK;
+    }
+
     rc = oci_lock_byte(f->lock, OCI_FILL_LIFE);
 
     if (rc != OCI_OK) {

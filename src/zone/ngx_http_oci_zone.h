@@ -200,13 +200,14 @@ void ngx_http_oci_zone_push(ngx_http_oci_zone_t *z, uint64_t hash);
 /*
  * Workers that wait for the map of a fill, which has no place for that before
  * it is there: each sets its bit before it looks for the map, and whoever has
- * made one takes all bits and wakes them (ngx_http_oci_wake_bit()).
+ * made one takes all bits but its own and wakes them
+ * (ngx_http_oci_wake_bit()).
  */
 #define ngx_http_oci_zone_wait(z, bit)                                        \
     (void) __atomic_fetch_or(&(z)->sh->waiting, bit, __ATOMIC_SEQ_CST)
 
-#define ngx_http_oci_zone_waiting(z)                                          \
-    __atomic_exchange_n(&(z)->sh->waiting, 0, __ATOMIC_SEQ_CST)
+#define ngx_http_oci_zone_waiting(z, own)                                     \
+    (__atomic_fetch_and(&(z)->sh->waiting, own, __ATOMIC_SEQ_CST) & ~(own))
 
 /*
  * Room on the disk.  Who waits for some says so, and again while it waits,
