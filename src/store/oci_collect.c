@@ -151,14 +151,10 @@ oci_collect_step(oci_collect_t *c, unsigned budget)
 static int
 oci_collect_lease(oci_collect_t *c)
 {
-    int     fd, rc;
-    char    path[OCI_PATH_MAX];
-    char   *slash;
+    int   fd, rc;
+    char  path[OCI_PATH_MAX];
 
-    (void) oci_path_run(path, c->store);
-
-    slash = strrchr(path, '/');
-    strcpy(slash + 1, "collect");
+    (void) oci_path_run(path, c->store, "collect");
 
     fd = open(path, O_RDWR|O_CREAT|O_CLOEXEC, 0600);
 

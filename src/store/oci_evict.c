@@ -170,8 +170,7 @@ oci_evict_lease(oci_evict_t *e)
     int     fd, rc;
     char    path[OCI_PATH_MAX];
 
-    (void) oci_path_run(path, e->store);
-    strcpy(strrchr(path, '/') + 1, "evict");
+    (void) oci_path_run(path, e->store, "evict");
 
     fd = open(path, O_RDWR|O_CREAT|O_CLOEXEC, 0600);
 

@@ -352,8 +352,7 @@ oci_evict_down(oci_evict_t *e)
 static void
 oci_evict_path(const oci_evict_t *e, char *path)
 {
-    (void) oci_path_run(path, e->store);
-    strcpy(strrchr(path, '/') + 1, "evict.state");
+    (void) oci_path_run(path, e->store, "evict.state");
 }
 
 

@@ -36,8 +36,7 @@ oci_fill_turn(const oci_store_t *s, const oci_digest_t *d)
     char      path[OCI_PATH_MAX], hex[OCI_FILL_TURN_HEX + 1];
     uint64_t  n;
 
-    (void) oci_path_run(path, s);
-    strcpy(strrchr(path, '/') + 1, "turn");
+    (void) oci_path_run(path, s, "turn");
 
     fd = open(path, O_RDWR|O_CREAT|O_CLOEXEC|O_NOFOLLOW, 0600);
 

@@ -55,7 +55,7 @@ oci_generation_map(oci_store_t *s)
 
     s->counters = NULL;
 
-    oci_path_run(path, s);
+    oci_path_run(path, s, NULL);
 
     fd = oci_generation_file(path);
 
@@ -208,7 +208,7 @@ oci_generation_alive(const oci_store_t *s, const char *boot_id)
 
     other = *s;
     strcpy(other.boot_id, boot_id);
-    oci_path_run(path, &other);
+    oci_path_run(path, &other, NULL);
 
     fd = open(path, O_RDWR|O_CLOEXEC);
 

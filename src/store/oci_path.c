@@ -329,13 +329,13 @@ oci_path_tmps(char *buf, const oci_store_t *s)
 
 
 size_t
-oci_path_run(char *buf, const oci_store_t *s)
+oci_path_run(char *buf, const oci_store_t *s, const char *file)
 {
     oci_path_t  p;
 
     oci_path_root(&p, buf, s);
     oci_path_text(&p, "/run/");
-    oci_path_text(&p, s->boot_id);
+    oci_path_text(&p, file ? file : s->boot_id);
 
     return oci_path_end(&p);
 }

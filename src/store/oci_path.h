@@ -59,7 +59,8 @@ size_t oci_path_fills(char *buf, const oci_store_t *s, oci_alg_t alg);
 /* a fresh name in tmp/: random, unused */
 size_t oci_path_tmp(char *buf, const oci_store_t *s);
 size_t oci_path_tmps(char *buf, const oci_store_t *s);      /* tmp/ itself */
-size_t oci_path_run(char *buf, const oci_store_t *s);       /* run/<boot id> */
+size_t oci_path_run(char *buf, const oci_store_t *s,
+    const char *file);          /* file NULL: run/<boot id> */
 
 
 /*

@@ -349,8 +349,7 @@ oci_zstd_lease(oci_zstd_t *z)
     int   rc;
     char  path[OCI_PATH_MAX];
 
-    (void) oci_path_run(path, z->store);
-    strcpy(strrchr(path, '/') + 1, "zstd");
+    (void) oci_path_run(path, z->store, "zstd");
 
     z->lease = open(path, O_RDWR|O_CREAT|O_CLOEXEC, 0600);
 

@@ -424,8 +424,7 @@ in_blobs(oci_store_t *s, oci_digest_t *d)
 static void
 state_path(oci_store_t *s, char *path)
 {
-    oci_path_run(path, s);
-    strcpy(strrchr(path, '/') + 1, "evict.state");
+    (void) oci_path_run(path, s, "evict.state");
 }
 
 

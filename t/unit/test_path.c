@@ -93,8 +93,10 @@ test_texts(void **state)
     assert_string_equal(buf, "/r/uploads");
     oci_path_tmps(buf, &s);
     assert_string_equal(buf, "/r/tmp");
-    oci_path_run(buf, &s);
+    oci_path_run(buf, &s, NULL);
     assert_string_equal(buf, "/r/run/boot");
+    oci_path_run(buf, &s, "turn");
+    assert_string_equal(buf, "/r/run/turn");
 
     assert_int_equal(oci_path_tmp(buf, &s), 7 + 32);
     oci_path_tmp(other, &s);
