@@ -142,6 +142,11 @@ class Nginx(Gate):
     def path(self, *parts):
         return os.path.join(self.store, *parts)
 
+    def made(self):
+        """Waits for the store: the first worker makes it, once it runs."""
+        wait_for("the store", lambda: os.path.exists(self.path("format")))
+        return self
+
     def repo(self, name, *parts):
         return os.path.join(self.store, "repositories", name, *parts)
 

@@ -16,8 +16,7 @@ NOT_ROOT = os.geteuid() != 0
 
 @pytest.mark.smoke
 def test_rooms(server):
-    wait_for("the format", lambda: os.path.exists(server.path("format")))
-    names = os.listdir(server.store)
+    names = os.listdir(server.made().store)
     assert {"format", "blobs", "repositories", "uploads", "tmp"} \
         <= set(names)
     assert set(names) <= {"format", "blobs", "repositories", "uploads",
