@@ -368,8 +368,10 @@ def test_dead_in_the_lock(factory, changing):
     assert r.get("X-Cache") == ("MISS" if changing else "HIT")
     assert n.log().count("left half changed") == changing
     assert metrics(n).get("zone_resets_total") == changing
-    # in the store also, one that died may have left something half done
-    assert other.get("/v2/a/b/manifests/v1").get("X-Cache") == "MISS"
+    # in the store also, one that died may have left something half done:
+    # its successor says so when it begins
+    wait_for("a look at the store", lambda: other.get(
+        "/v2/a/b/manifests/v1").get("X-Cache") == "MISS")
     for w in each(n):
         assert w.get("/v2/a/b/manifests/v1").get("X-Cache") == "HIT"
 
