@@ -83,7 +83,7 @@ def pair(factory, upstreams):
         up = up or upstreams()
         n = edge(factory, up, workers=workers, methods="pull push",
                  location="oci_fill_chunk 1m; " + location, **knobs)
-        return up, n.made()
+        return up, n.made() if knobs.get("start", True) else n
     return make
 
 

@@ -46,6 +46,8 @@ struct ngx_http_oci_direct_s {
 };
 
 
+static ngx_http_oci_direct_t *ngx_http_oci_direct_create(
+    ngx_http_oci_pull_t *pull);
 static void ngx_http_oci_direct_inquired(void *data, ngx_uint_t status,
     off_t size, ngx_int_t retry_after);
 static void ngx_http_oci_direct_sent(ngx_http_oci_direct_t *d);
@@ -66,35 +68,18 @@ static void ngx_http_oci_direct_event(ngx_event_t *ev);
 ngx_int_t
 ngx_http_oci_direct_start(ngx_http_oci_pull_t *pull)
 {
-    ngx_pool_t             *pool;
     ngx_http_oci_direct_t  *d;
 
-    pool = pull->request->pool;
-
-    d = ngx_pcalloc(pool, sizeof(ngx_http_oci_direct_t));
+    d = ngx_http_oci_direct_create(pull);
     if (d == NULL) {
         return NGX_ERROR;
     }
-
-    d->path.data = ngx_pnalloc(pool, sizeof("blobs/") + OCI_DIGEST_MAX);
-    if (d->path.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(d->path.data, "blobs/", 6);
-    d->path.len = 6 + oci_digest_text(pull->ask.digest, d->path.data + 6);
 
     if (pull->ask.conf->use_stale
         && ngx_http_oci_circuit_dead(pull->ask.zone, pull->ask.target))
     {
         return NGX_BUSY;
     }
-
-    d->pull = pull;
-
-    d->event.handler = ngx_http_oci_direct_event;
-    d->event.data = d;
-    d->event.log = pull->request->connection->log;
 
     d->inquiry = ngx_http_oci_inquire(pull->ask.conf, pull->ask.target,
                                       pull->ask.zone, &d->path,
@@ -107,6 +92,44 @@ ngx_http_oci_direct_start(ngx_http_oci_pull_t *pull)
     pull->direct = d;
 
     return NGX_OK;
+}
+
+
+void
+ngx_http_oci_direct_go_on(ngx_http_oci_pull_t *pull)
+{
+    pull->direct = ngx_http_oci_direct_create(pull);
+}
+
+
+static ngx_http_oci_direct_t *
+ngx_http_oci_direct_create(ngx_http_oci_pull_t *pull)
+{
+    ngx_pool_t             *pool;
+    ngx_http_oci_direct_t  *d;
+
+    pool = pull->request->pool;
+
+    d = ngx_pcalloc(pool, sizeof(ngx_http_oci_direct_t));
+    if (d == NULL) {
+        return NULL;
+    }
+
+    d->path.data = ngx_pnalloc(pool, sizeof("blobs/") + OCI_DIGEST_MAX);
+    if (d->path.data == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(d->path.data, "blobs/", 6);
+    d->path.len = 6 + oci_digest_text(pull->ask.digest, d->path.data + 6);
+
+    d->pull = pull;
+
+    d->event.handler = ngx_http_oci_direct_event;
+    d->event.data = d;
+    d->event.log = pull->request->connection->log;
+
+    return d;
 }
 
 
@@ -279,7 +302,14 @@ ngx_http_oci_direct_fetch(ngx_http_oci_direct_t *d)
             return NGX_ERROR;
         }
 
+        *pull->sent = NGX_HTTP_OCI_STATS_SENT_UPSTREAM;
+
         oci_hash_init(&d->hash, pull->ask.digest->alg);
+
+        if (pull->whole) {
+            oci_hash_update(&d->hash, pull->early, (size_t) pull->gone);
+            d->hashed = pull->gone;
+        }
     }
 
     f = ngx_http_oci_fetch_create(pull->ask.conf, pull->ask.target);

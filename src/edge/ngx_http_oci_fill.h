@@ -74,6 +74,8 @@ struct ngx_http_oci_reader_s {
                                                    that it started here */
 
     unsigned                    started:1;      /* an answer has begun */
+    unsigned                    early:1;        /* with bytes of which there
+                                                   was no file yet */
     unsigned                    told:1;
 };
 
@@ -93,18 +95,26 @@ void ngx_http_oci_fill_leave(ngx_http_oci_reader_t *rd);
 
 /*
  * How it stands.  NGX_AGAIN: not known yet; NGX_OK: its repository may have
- * it, and the file is there, growing; NGX_DONE: its repository holds it by
- * now; NGX_DECLINED: no file can be had, fetch it without one; NGX_ERROR:
- * rd->status.
+ * it, and the file is there, growing, or its first bytes are, before the
+ * file; NGX_DONE: its repository holds it by now; NGX_DECLINED: no file can
+ * be had, fetch it without one; NGX_ERROR: rd->status.
  */
 ngx_int_t ngx_http_oci_fill_look(ngx_http_oci_reader_t *rd);
 
-/* after NGX_OK */
+/* after NGX_OK; NGX_INVALID_FILE: there is none yet */
 ngx_fd_t ngx_http_oci_fill_fd(ngx_http_oci_reader_t *rd);
 off_t ngx_http_oci_fill_blob_size(ngx_http_oci_reader_t *rd);
 off_t ngx_http_oci_fill_ready(ngx_http_oci_reader_t *rd, off_t from,
     off_t to);
 ngx_uint_t ngx_http_oci_fill_verified(ngx_http_oci_reader_t *rd);
+
+/*
+ * How many of the first bytes have come as long as there is no file, and
+ * where they lie until the event loop goes on; 0: none for this one, or there
+ * is a file.  Whoever sends them says so (rd->early): what is verified later
+ * is the file, and they may not have got into it.
+ */
+size_t ngx_http_oci_fill_early(ngx_http_oci_reader_t *rd, u_char **p);
 
 /* what it wants has changed */
 void ngx_http_oci_fill_want(ngx_http_oci_reader_t *rd);

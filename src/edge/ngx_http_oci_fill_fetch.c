@@ -394,6 +394,10 @@ ngx_http_oci_fill_fetch_end(ngx_http_oci_fill_fetch_t *ff)
         fill->probe = NULL;
     }
 
+    if (ff->early) {
+        fill->unkept = 1;
+    }
+
     if (ff->whole && fill->single) {
         fill->single = 0;
         ngx_http_oci_fill_turn_end(fill);

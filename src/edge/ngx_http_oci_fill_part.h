@@ -121,6 +121,8 @@ typedef struct {
     unsigned                     paused:1;
     unsigned                     useless:1;     /* its body is dropped */
     unsigned                     lost:1;        /* its claim is */
+    unsigned                     early:1;       /* its first were shown
+                                                   before there was a file */
     unsigned                     moved:1;       /* it brought bytes */
     unsigned                     stalled:1;     /* and then none */
 } ngx_http_oci_fill_fetch_t;
@@ -181,6 +183,9 @@ struct ngx_http_oci_fill_s {
     unsigned                     later:1;       /* not before the next tick */
     unsigned                     again:1;       /* woken as open looked */
     unsigned                     single:1;      /* the turn is a stream's */
+    unsigned                     kept:1;        /* what was shown early is in
+                                                   the file, */
+    unsigned                     unkept:1;      /* or will not be */
     unsigned                     verified:1;
     unsigned                     discard:1;
     unsigned                     counted:1;

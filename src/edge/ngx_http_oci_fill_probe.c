@@ -172,6 +172,16 @@ ngx_http_oci_fill_make(ngx_http_oci_fill_t *fill)
     if (ff->out.len == 0 && !ff->whole) {
         ngx_http_oci_fill_hand(ff);
 
+        /* they can be sent already */
+
+        if (ff->out.len) {
+            ff->early = 1;
+            fill->kept = 0;
+            fill->unkept = 0;
+
+            ngx_http_oci_fill_news(fill);
+        }
+
         if (fill->make.busy && ff->out.len) {
             (void) ngx_atomic_cmp_set(&ff->offer, NGX_HTTP_OCI_OFFER_NONE,
                                       NGX_HTTP_OCI_OFFER_MADE);

@@ -326,6 +326,11 @@ ngx_http_oci_fill_write_done(void *data, int rc)
 
     case OCI_OK:
 
+        if (ff->early) {
+            ff->early = 0;
+            fill->kept = 1;
+        }
+
         if (fill->moved >= NGX_HTTP_OCI_FILL_ALIVE) {
             fill->failures = 0;
         }

@@ -271,7 +271,11 @@ ngx_http_oci_pull_due(ngx_http_oci_pull_t *pull)
         return 1;
     }
 
-    if (ngx_current_msec - pull->since >= NGX_HTTP_OCI_PULL_PATIENCE) {
+    /* before there is a file, only with its first byte */
+
+    if (pull->fd != NGX_INVALID_FILE
+        && ngx_current_msec - pull->since >= NGX_HTTP_OCI_PULL_PATIENCE)
+    {
         return 1;
     }
 

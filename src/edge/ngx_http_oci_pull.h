@@ -45,6 +45,9 @@ struct ngx_http_oci_pull_s {
     void                          *data;
     oci_range_t                    part;        /* of the blob, that the
                                                    answer is of; end 0: all */
+    ngx_http_oci_stats_counter_e  *sent;        /* what counts its body:
+                                                   ..._STATS_SENT_UPSTREAM, if
+                                                   it comes without a file */
 
     /* what came of it */
 
@@ -60,6 +63,10 @@ struct ngx_http_oci_pull_s {
     ngx_http_oci_direct_t         *direct;
     oci_range_t                    first;       /* what it waits for */
     ngx_msec_t                     since;
+
+    u_char                        *early;       /* what came before there was
+                                                   a file, and was sent */
+    off_t                          gone;        /* of it, without a gap */
 
     ngx_chain_t                   *plan;        /* what is still to be sent */
     ngx_buf_t                     *buf;         /* the part in flight */
@@ -101,6 +108,9 @@ void ngx_http_oci_stream_write_handler(ngx_http_request_t *r);
 
 /* NGX_BUSY: its upstream is known not to answer */
 ngx_int_t ngx_http_oci_direct_start(ngx_http_oci_pull_t *pull);
+
+/* no file can be had after all: the rest of the plan, unless memory is out */
+void ngx_http_oci_direct_go_on(ngx_http_oci_pull_t *pull);
 
 /* what has come of the part that the plan begins with, into b: how much */
 off_t ngx_http_oci_direct_part(ngx_http_oci_pull_t *pull, ngx_buf_t *b);

@@ -19,6 +19,7 @@ static ngx_int_t ngx_http_oci_stream_flush(ngx_http_oci_pull_t *pull);
 static ngx_chain_t *ngx_http_oci_stream_next(ngx_http_oci_pull_t *pull);
 static off_t ngx_http_oci_stream_part(ngx_http_oci_pull_t *pull,
     ngx_buf_t *b);
+static ngx_int_t ngx_http_oci_stream_early(ngx_http_oci_pull_t *pull);
 
 
 void
@@ -44,6 +45,12 @@ ngx_http_oci_stream(ngx_http_oci_pull_t *pull)
         if (c->error) {
             ngx_http_oci_pull_finish(pull, NGX_ERROR);
             return;
+        }
+
+        if (!pull->direct
+            && ngx_http_oci_fill_look(&pull->reader) == NGX_DECLINED)
+        {
+            ngx_http_oci_direct_go_on(pull);
         }
 
         if (ngx_http_oci_stream_failed(pull)) {
@@ -123,8 +130,15 @@ ngx_http_oci_stream(ngx_http_oci_pull_t *pull)
 static ngx_uint_t
 ngx_http_oci_stream_failed(ngx_http_oci_pull_t *pull)
 {
-    return pull->direct ? ngx_http_oci_direct_failed(pull)
-                        : ngx_http_oci_fill_look(&pull->reader) == NGX_ERROR;
+    ngx_int_t  rc;
+
+    if (pull->direct) {
+        return ngx_http_oci_direct_failed(pull);
+    }
+
+    rc = ngx_http_oci_fill_look(&pull->reader);
+
+    return rc == NGX_ERROR || rc == NGX_DECLINED;
 }
 
 
@@ -220,7 +234,7 @@ ngx_http_oci_stream_next(ngx_http_oci_pull_t *pull)
 static off_t
 ngx_http_oci_stream_part(ngx_http_oci_pull_t *pull, ngx_buf_t *b)
 {
-    off_t       end;
+    off_t       n, end;
     ngx_buf_t  *from;
 
     from = pull->plan->buf;
@@ -244,13 +258,72 @@ ngx_http_oci_stream_part(ngx_http_oci_pull_t *pull, ngx_buf_t *b)
         }
     }
 
-    b->in_file = 1;
-    b->file = from->file;
-    b->file_pos = from->file_pos;
-    b->file_last = ngx_http_oci_fill_ready(&pull->reader, from->file_pos,
-                                           end);
+    n = ngx_http_oci_fill_ready(&pull->reader, from->file_pos, end)
+        - from->file_pos;
 
-    return b->file_last - b->file_pos;
+    if (n == 0) {
+        return 0;
+    }
+
+    switch (ngx_http_oci_stream_early(pull)) {
+
+    case NGX_OK:
+        b->memory = 1;
+        b->pos = pull->early + from->file_pos;
+        b->last = b->pos + n;
+
+        if (from->file_pos <= pull->gone) {
+            pull->gone = ngx_max(pull->gone, from->file_pos + n);
+        }
+
+        break;
+
+    case NGX_DECLINED:
+
+        /* the answer may have begun before it */
+
+        from->file->fd = ngx_http_oci_fill_fd(&pull->reader);
+
+        b->in_file = 1;
+        b->file = from->file;
+        b->file_pos = from->file_pos;
+        b->file_last = from->file_pos + n;
+        break;
+
+    default:
+        return 0;
+    }
+
+    return n;
+}
+
+
+/* a copy of what there is before the file; NGX_DECLINED: there is a file */
+
+static ngx_int_t
+ngx_http_oci_stream_early(ngx_http_oci_pull_t *pull)
+{
+    size_t   n;
+    u_char  *p;
+
+    n = ngx_http_oci_fill_early(&pull->reader, &p);
+
+    if (n == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (pull->early == NULL) {
+
+        pull->early = ngx_palloc(pull->request->pool, n);
+        if (pull->early == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(pull->early, p, n);
+        pull->reader.early = 1;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -117,6 +117,10 @@ ngx_http_oci_blob_bring_on(ngx_http_oci_bring_t *b)
 
     case NGX_OK:
 
+        if (ngx_http_oci_fill_fd(rd) == NGX_INVALID_FILE) {
+            return;
+        }
+
         /* as one who reads on as fast as it comes */
 
         if (rd->ranges == NULL) {

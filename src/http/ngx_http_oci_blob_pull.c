@@ -89,6 +89,7 @@ ngx_http_oci_blob_pull(ngx_http_request_t *r, ngx_http_oci_ctx_t *ctx,
     ngx_http_oci_blob_pull_ask(bp->u, ask);
 
     bp->pull.reader.bytes = &ctx->upstream_bytes;
+    bp->pull.sent = &ctx->source;
     bp->pull.answer = ngx_http_oci_blob_pull_answer;
 
     if (ctx->file) {

@@ -206,6 +206,7 @@ add("use-that-is-not-noted", "src/http/ngx_http_oci_blob.c",
 # ---- fills that go on alone
 
 ALONE = "t/test_fill_alone.py::"
+EARLY = "t/test_fill_early.py::"
 
 add("from-another-upstream", "src/http/ngx_http_oci_resume.c",
     "        || ngx_memcmp(key->data, from->upstream.data, key->len) != 0)",
@@ -267,6 +268,26 @@ add("room-that-nobody-waits-for", "src/edge/ngx_http_oci_fill_probe.c",
     "    ngx_http_oci_zone_want(fill->zone, fill->size);",
     "    ngx_http_oci_zone_want(fill->zone, 0);",
     "t/test_fill_room.py::test_room_is_made")
+
+add("early-bytes-that-nobody-hashed", "src/edge/ngx_http_oci_direct.c",
+    "            oci_hash_update(&d->hash, pull->early, (size_t) pull->gone);\n",
+    "",
+    EARLY + "test_no_room")
+
+add("early-bytes-taken-for-sent", "src/edge/ngx_http_oci_stream.c",
+    "            pull->gone = ngx_max(pull->gone, from->file_pos + n);",
+    "            pull->gone = ngx_max(pull->gone, from->file_pos + n + 1000);",
+    EARLY + "test_wrong_behind_what_went_out")
+
+add("early-bytes-for-whoever-asks", "src/edge/ngx_http_oci_fill_look.c",
+    "            return NGX_AGAIN;\n        }\n\n        /* fall through */",
+    "            return NGX_AGAIN;\n        }\n\n        return NGX_OK;",
+    EARLY + "test_who_may_not")
+
+add("early-answer-that-does-not-go-on", "src/edge/ngx_http_oci_stream.c",
+    "            ngx_http_oci_direct_go_on(pull);\n",
+    "",
+    EARLY + "test_no_room")
 
 add("eviction-in-vain", "src/store/oci_evict.c",
     "           && free + e->stats.size >= limits->min_free + limits->wanted\n",
