@@ -17,6 +17,7 @@ from upstream import Upstream
 
 REPO = "bench/app"
 ALONE = "bench/alone"           # where only what is asked for is fetched
+PLAIN = "plain/app"             # where "tcp_nopush" is off, as nginx has it
 WORDS = {"direct": "the upstream itself", "distribution":
          "distribution, proxy mode", "lock": "nginx proxy_cache, lock",
          "slice": "nginx proxy_cache, slice"}
@@ -38,7 +39,15 @@ PROXY = """\
     }
 """
 
-LOCK = "location /v2/ { proxy_pass http://registry; proxy_cache_key $uri; }"
+LOCK = """\
+location /v2/ {
+            proxy_pass http://registry;
+            proxy_cache_key $uri;
+            location /v2/plain/ {
+                proxy_pass http://registry;
+                tcp_nopush off;
+            }
+        }"""
 
 SLICE = LOCK + """
         location ~ ^/v2/.*/blobs/ {
@@ -46,6 +55,11 @@ SLICE = LOCK + """
             proxy_pass http://registry;
             proxy_cache_key $uri$slice_range;
             proxy_set_header Range $slice_range;
+            location ~ ^/v2/plain/ {
+                slice 8m;
+                proxy_pass http://registry;
+                tcp_nopush off;
+            }
         }"""
 
 OURS = """\
@@ -53,6 +67,11 @@ location /v2/ {
             oci main;
             oci_pass %(url)s;
             oci_valid %(valid)s;
+        }
+        location /v2/plain/ {
+            oci main;
+            oci_pass %(url)s;
+            tcp_nopush off;
         }
         location /v2/%(alone)s/ {
             oci main;
