@@ -1,5 +1,8 @@
 """Requests that must end, whatever becomes of their fill."""
 
+import shutil
+import threading
+
 import pytest
 
 from edge import fresh
@@ -61,6 +64,28 @@ def test_all_parts_in_another_order(pair):
     assert status == 206 and not whole
     assert len(data) < 20 * MIB
     wait_for("nothing to be left", lambda: not fills(n), WAIT)
+
+
+def test_removed(pair):
+    """By somebody's rm while it is written: it is not asked for over and
+    over, and who comes next gets it."""
+    up, n = pair()
+    n.allow(r"has been removed")
+    d = up.sparse("a", 8 * MIB)
+    up.limit(4 * MIB)
+    got = []
+    one = threading.Thread(target=lambda: got.append(broken(n, "a", d)),
+                           daemon=True)
+    one.start()
+    wait_for("a part of it", lambda: up.sent(d) > 2 * MIB, WAIT)
+    shutil.rmtree(n.path("fills", "sha256", d[7:]))
+    one.join(WAIT)
+    status, data, whole = got[0]
+    assert status == 200 and not whole and up.read(d).startswith(data)
+    assert up.count(method="GET", path="/blobs/") <= 16
+    up.limit(None)
+    assert get(n, "a", d).content == up.read(d)
+    filled(n, "a", d)
 
 
 def test_many_parts_in_any_order(pair):

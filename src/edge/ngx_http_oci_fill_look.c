@@ -48,6 +48,12 @@ ngx_http_oci_fill_look(ngx_http_oci_reader_t *rd)
         return NGX_ERROR;
     }
 
+    if (rd->early && fill->unkept && fill->state != NGX_HTTP_OCI_FILL_DIRECT) {
+        rd->status = NGX_HTTP_BAD_GATEWAY;
+        rd->retry_after = -1;
+        return NGX_ERROR;
+    }
+
     switch (fill->state) {
 
     case NGX_HTTP_OCI_FILL_FAILED:
@@ -70,12 +76,6 @@ ngx_http_oci_fill_look(ngx_http_oci_reader_t *rd)
         /* fall through */
 
     case NGX_HTTP_OCI_FILL_RUNNING:
-
-        if (rd->early && fill->unkept) {
-            rd->status = NGX_HTTP_BAD_GATEWAY;
-            rd->retry_after = -1;
-            return NGX_ERROR;
-        }
 
         return (source->state == NGX_HTTP_OCI_SOURCE_YES) ? NGX_OK
                                                           : NGX_AGAIN;

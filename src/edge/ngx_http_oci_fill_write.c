@@ -326,7 +326,10 @@ ngx_http_oci_fill_write_done(void *data, int rc)
 
     case OCI_OK:
 
-        if (ff->early) {
+        if (ff->early && fill->file.first) {
+
+            /* into a map that was made for it: nobody else's bytes */
+
             ff->early = 0;
             fill->kept = 1;
         }
@@ -350,6 +353,15 @@ ngx_http_oci_fill_write_done(void *data, int rc)
         /* another one goes on where we came to */
 
         ff->lost = 1;
+        break;
+
+    case OCI_NOT_FOUND:
+        ngx_log_error(NGX_LOG_ERR, fill->log, 0,
+                      "oci: what there was of %V has been removed",
+                      &fill->path);
+
+        ff->lost = 1;
+        status = NGX_HTTP_INTERNAL_SERVER_ERROR;
         break;
 
     case OCI_RANGE:

@@ -119,7 +119,8 @@ int oci_fill_fresh(const oci_store_t *s, const oci_digest_t *d);
 
 /*
  * Begins to write a chunk that was claimed; w->offset says from where on
- * bytes are missing.  OCI_OK, OCI_CONFLICT (the fill has ended) or OCI_ERROR.
+ * bytes are missing.  OCI_OK; OCI_CONFLICT: the fill has ended;
+ * OCI_NOT_FOUND: it has not, but somebody removed its files; OCI_ERROR.
  */
 int oci_fill_writer_open(oci_fill_writer_t *w, const oci_fill_file_t *f,
     uint32_t i, uint64_t token);

@@ -105,13 +105,19 @@ oci_fill_writer_open(oci_fill_writer_t *w, const oci_fill_file_t *f,
 
     w->lock = open(path, O_RDWR|O_CLOEXEC|O_NOFOLLOW);
 
-    if (w->lock == -1) {
-        return (errno == ENOENT) ? OCI_CONFLICT : oci_fail("open()", path);
+    if (w->lock == -1 && errno != ENOENT) {
+        return oci_fail("open()", path);
     }
 
-    if (fstat(w->lock, &st) == -1 || st.st_ino != f->inode) {
+    if (w->lock == -1
+        || fstat(w->lock, &st) == -1 || st.st_ino != f->inode)
+    {
         oci_fill_writer_close(w);
-        return OCI_CONFLICT;
+
+        /* whoever ends it says so before it goes */
+
+        return (oci_chunkmap_state(&f->map) == OCI_CHUNKMAP_OPEN)
+               ? OCI_NOT_FOUND : OCI_CONFLICT;
     }
 
     return OCI_OK;

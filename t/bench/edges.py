@@ -55,6 +55,7 @@ SLICE = LOCK + """
             proxy_pass http://registry;
             proxy_cache_key $uri$slice_range;
             proxy_set_header Range $slice_range;
+            proxy_set_header Connection "";
             location ~ ^/v2/plain/ {
                 slice 8m;
                 proxy_pass http://registry;
@@ -71,6 +72,7 @@ location /v2/ {
         location /v2/plain/ {
             oci main;
             oci_pass %(url)s;
+            oci_valid %(valid)s;
             tcp_nopush off;
         }
         location /v2/%(alone)s/ {

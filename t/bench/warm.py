@@ -117,7 +117,7 @@ def compare(report, quick, workers, works):
             for kind in paths:
                 rows(report, edges, only(rounds, {n: kind for n in which}),
                      name + kind, unit, judged=False)
-            rows(report, edges, only(rounds, best(rounds, which)),
+            rows(report, edges, only(rounds, best(rounds, names)),
                  name + BEST, unit)
     finally:
         edges.stop()
@@ -131,7 +131,7 @@ def variant(edges, other, kind, path, unit, keys):
 
 
 def best(rounds, names):
-    """name -> the setting that it is faster with."""
+    """name -> the setting that it is faster with; of a twin, the other's."""
     out = {n: max((ON, OFF), key=lambda kind, n=n: median(
         column(rounds, n + kind, "rate"))) for n in names}
     if "lock twin" in out:

@@ -289,6 +289,16 @@ add("early-answer-that-does-not-go-on", "src/edge/ngx_http_oci_stream.c",
     "",
     EARLY + "test_no_room")
 
+add("early-bytes-that-no-file-has", "src/edge/ngx_http_oci_fill_fetch.c",
+    "        fill->unkept = 1;",
+    "        fill->kept = 1;",
+    EARLY + "test_what_the_file_has_not")
+
+add("files-that-somebody-removed", "src/store/oci_fill_step.c",
+    "               ? OCI_NOT_FOUND : OCI_CONFLICT;",
+    "               ? OCI_CONFLICT : OCI_CONFLICT;",
+    "t/test_fill_ends.py::test_removed")
+
 add("eviction-in-vain", "src/store/oci_evict.c",
     "           && free + e->stats.size >= limits->min_free + limits->wanted\n",
     "",

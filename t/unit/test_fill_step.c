@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -123,7 +124,7 @@ test_no_room(void **state)
 static void
 test_late_writer(void **state)
 {
-    char               path[OCI_PATH_MAX], *got;
+    char               path[OCI_PATH_MAX], away[OCI_PATH_MAX], *got;
     size_t             len;
     u_char             bad[FILL_CHUNK];
     uint64_t           late, token;
@@ -184,6 +185,15 @@ test_late_writer(void **state)
     oci_chunkmap_release(&f.map, 1, late);
     oci_fill_writer_close(&x);
     oci_fill_writer_close(&w);
+
+    /* not into what somebody has removed */
+
+    oci_path_fill(path, &s, &d, "lock");
+    oci_path_fill(away, &s, &d, "away");
+    assert_int_equal(rename(path, away), 0);
+    assert_int_equal(oci_fill_writer_open(&w, &f, 1, late), OCI_NOT_FOUND);
+    assert_int_equal(w.lock, -1);
+    assert_int_equal(rename(away, path), 0);
 
     fill_put_all(&f);
     assert_int_equal(fill_verify(&f), OCI_OK);
