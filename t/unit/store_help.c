@@ -228,11 +228,16 @@ help_count(const char *path)
 int64_t
 help_age(const char *path)
 {
-    struct stat  st;
+    struct stat      st;
+    struct timespec  now;
 
     assert_int_equal(lstat(path, &st), 0);
 
-    return (int64_t) (time(NULL) - st.st_mtim.tv_sec);
+    /* time() may be a tick behind what the file system has written */
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+
+    return (int64_t) (now.tv_sec - st.st_mtim.tv_sec);
 }
 
 
