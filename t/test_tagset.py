@@ -4,6 +4,7 @@ folder, brought up to date by writes; referrers likewise."""
 import os
 import random
 import threading
+import time
 
 import pytest
 
@@ -377,6 +378,28 @@ def test_filler_killed(factory):
     same(c, names, 10)
     same(c, names)
     assert metrics(n).get("zone_resets_total") == 0
+
+
+@pytest.mark.native
+def test_asked_while_it_is_filled(factory):
+    """Who read the folder beside it does not fill the list once more, and
+    take it from its readers."""
+    n = factory(workers=1, start=False, **dict(KNOBS, location=SPARSE))
+    n.wrap = ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
+              "trace=getdents64", "-e",
+              "inject=getdents64:delay_exit=200000"]
+    n.start()
+    names = mixed(2000)
+    c = fill(n, names)
+    (pid,) = n.workers()
+    same(c, names, 10, cached="MISS")
+    wait_for("the folder to be read", lambda: reading(n, pid))
+    same(c, names, 10, cached="MISS")
+    warm(c, TAGS + "?n=10")
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        assert not reading(n, pid)
+    same(c, names)
 
 
 # ---- room

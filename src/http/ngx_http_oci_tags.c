@@ -328,7 +328,9 @@ ngx_http_oci_tags_fill(ngx_http_request_t *r, ngx_http_oci_list_ctx_t *l)
     ngx_http_oci_loc_conf_t   *olcf;
     ngx_http_oci_tags_fill_t  *fill;
 
-    if (ngx_exiting || ngx_terminate) {
+    if (ngx_exiting || ngx_terminate
+        || ngx_http_oci_tagset_renewed(&l->ask, l->token))
+    {
         return;
     }
 

@@ -113,6 +113,34 @@ done:
 }
 
 
+ngx_uint_t
+ngx_http_oci_tagset_renewed(const ngx_http_oci_cache_ask_t *ask,
+    uint64_t seen)
+{
+    ngx_uint_t                  renewed;
+    ngx_http_oci_tagset_t       set;
+    ngx_http_oci_zone_key_t     key;
+    ngx_http_oci_zone_entry_t  *e;
+
+    renewed = 0;
+
+    ngx_http_oci_tagset_key(&key, ask, 0);
+
+    ngx_http_oci_zone_lock(ask->zone);
+
+    e = ngx_http_oci_zone_find(ask->zone, &key);
+
+    if (e != NULL && e->generation == ask->generation) {
+        ngx_http_oci_tagset_load(&set, e);
+        renewed = (set.state == 0 && set.token != seen);
+    }
+
+    ngx_http_oci_zone_unlock(ask->zone);
+
+    return renewed;
+}
+
+
 /* 1: for so long that no write will bring it up to date any more */
 
 static ngx_uint_t

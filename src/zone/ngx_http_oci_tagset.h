@@ -57,6 +57,13 @@ ngx_int_t ngx_http_oci_tagset_next(const ngx_http_oci_cache_ask_t *ask,
 void ngx_http_oci_tagset_confirm(const ngx_http_oci_cache_ask_t *ask);
 
 /*
+ * 1 if a snapshot for the same counter has come since ..._read() gave the
+ * token seen (0: of none): another one would only take it from its readers.
+ */
+ngx_uint_t ngx_http_oci_tagset_renewed(const ngx_http_oci_cache_ask_t *ask,
+    uint64_t seen);
+
+/*
  * Claims the filling of a large one.  The token to fill it with, or 0 while
  * somebody else does.
  */

@@ -482,6 +482,11 @@ add("counter-of-a-snapshot", "src/zone/ngx_http_oci_tagset.c",
     "        if (e == NULL) {",
     "t/test_tagset.py::test_second_nginx")
 
+add("snapshot-that-was-just-made", "src/zone/ngx_http_oci_tagset.c",
+    "        renewed = (set.state == 0 && set.token != seen);",
+    "        renewed = (set.state == 0 && set.token == seen && seen);",
+    "t/test_tagset.py::test_asked_while_it_is_filled")
+
 add("snapshot-under-the-counter-of-now", "src/http/ngx_http_oci_tags.c",
     "    if (oci_generation_read(s, ask->repo) == ask->generation) {",
     "    ((ngx_http_oci_cache_ask_t *) ask)->generation =\n"
