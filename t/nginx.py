@@ -203,6 +203,14 @@ class Nginx(Gate):
             env["LD_PRELOAD"] = PRELOAD
         return env
 
+    def start_slow(self, at, ms):
+        """Each call of that name takes so long; at: NAME:delay_enter, or
+        delay_exit, as strace has it."""
+        self.wrap = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null",
+                     "-e", "trace=" + at.split(":", maxsplit=1)[0],
+                     "-e", "inject=%s=%d000" % (at, ms)]
+        return self.start()
+
     def start(self, ports=None):
         for attempt in range(3):
             self.ports.clear()

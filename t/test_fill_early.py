@@ -27,11 +27,7 @@ def slow(pair):
     """A pair where the thread that makes a file takes long for it."""
     def make(location="", at="fstatfs:delay_enter", **knobs):
         up, n = pair(location, workers=1, start=False, **knobs)
-        n.wrap = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null",
-                  "-e", "trace=" + at.split(":", maxsplit=1)[0],
-                  "-e", "inject=%s=2000000" % at]
-        n.start()
-        return up, n.made()
+        return up, n.start_slow(at, 2000).made()
     return make
 
 

@@ -360,10 +360,7 @@ def test_reload_keeps_it(factory):
 def test_filler_killed(factory):
     """Whoever dies while filling is in nobody's way for long."""
     n = factory(workers=1, start=False, **dict(KNOBS, location=SPARSE))
-    n.wrap = ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
-              "trace=getdents64", "-e",
-              "inject=getdents64:delay_exit=200000"]
-    n.start()
+    n.start_slow("getdents64:delay_exit", 200)
     names = mixed(2000)
     c = fill(n, names)
     same(c, names, 10, cached="MISS")
@@ -385,10 +382,7 @@ def test_asked_while_it_is_filled(factory):
     """Who read the folder beside it does not fill the list once more, and
     take it from its readers."""
     n = factory(workers=1, start=False, **dict(KNOBS, location=SPARSE))
-    n.wrap = ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
-              "trace=getdents64", "-e",
-              "inject=getdents64:delay_exit=200000"]
-    n.start()
+    n.start_slow("getdents64:delay_exit", 200)
     names = mixed(2000)
     c = fill(n, names)
     (pid,) = n.workers()
@@ -527,10 +521,7 @@ def reading(n, pid):
 def test_a_write_while_it_is_read(factory, count):
     """What was read before a write is not taken for what is there now."""
     n = factory(workers=2, start=False, **dict(KNOBS, location=SPARSE))
-    n.wrap = ["strace", "-f", "-qq", "-o", "/dev/null", "-e",
-              "trace=getdents64", "-e",
-              "inject=getdents64:delay_exit=300000"]
-    n.start()
+    n.start_slow("getdents64:delay_exit", 300)
     names = mixed(count)
     fill(n, names)
     one, two = each(n)

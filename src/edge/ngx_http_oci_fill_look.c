@@ -76,7 +76,6 @@ ngx_http_oci_fill_look(ngx_http_oci_reader_t *rd)
         /* fall through */
 
     case NGX_HTTP_OCI_FILL_RUNNING:
-
         return (source->state == NGX_HTTP_OCI_SOURCE_YES) ? NGX_OK
                                                           : NGX_AGAIN;
 

@@ -452,10 +452,7 @@ ngx_http_oci_content_file(ngx_http_request_t *r,
     }
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_oci_module);
-
-    if (ctx->source == NGX_HTTP_OCI_STATS_SENT_MEMORY) {
-        ctx->source = NGX_HTTP_OCI_STATS_SENT_FILE;
-    }
+    ctx->source = NGX_HTTP_OCI_STATS_SENT_FILE;
 
     file->fd = content->fd;
     file->log = r->connection->log;
